@@ -1,0 +1,83 @@
+package knowngood
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// RunState is where a run stands: SSM's AutomationExecutionStatus where SSM
+// has a word for it.
+type RunState string
+
+// The states of a run.
+const (
+	RunPending    RunState = "Pending"
+	RunInProgress RunState = "InProgress"
+	RunWaiting    RunState = "Waiting" // for a time or an approval
+	RunSuccess    RunState = "Success" // every step done, and verified on the live resource
+	RunUnverified RunState = "Unverified"
+	RunFailed     RunState = "Failed"
+	RunTimedOut   RunState = "TimedOut"
+	RunCancelled  RunState = "Cancelled"
+	// RunOutcomeUnknown: a write was sent, its outcome is not known and can't
+	// be settled. A person decides.
+	RunOutcomeUnknown RunState = "OutcomeUnknown"
+	// RunNeedsOperator: the log can't be replayed by this version.
+	RunNeedsOperator RunState = "NeedsOperator"
+)
+
+// Ended says whether a run in this state will do nothing more.
+func (s RunState) Ended() bool {
+	switch s {
+	case RunSuccess, RunUnverified, RunFailed, RunTimedOut, RunCancelled:
+		return true
+	}
+	return false
+}
+
+// Run is one execution of a document. It is a row, not a goroutine.
+type Run struct {
+	ID       string      `json:"runId"`
+	PlanHash string      `json:"planHash"`
+	Document string      `json:"document"` // sha256 of its content
+	Resource ResourceKey `json:"resource"`
+	Finding  string      `json:"finding,omitempty"`
+	State    RunState    `json:"state"`
+	Message  string      `json:"message,omitempty"`
+	Wake     *time.Time  `json:"wake,omitempty"`
+	Created  time.Time   `json:"created"`
+	Updated  time.Time   `json:"updated"`
+}
+
+// LogVersion is the format of the log entries that this version writes.
+const LogVersion = 1
+
+// LogEntry is one line of a run's log. (run, Seq) is unique and Seq has no
+// gaps, from 1.
+type LogEntry struct {
+	Seq     int64           `json:"seq"`
+	Time    time.Time       `json:"time"`
+	Kind    EntryKind       `json:"kind"`
+	Step    string          `json:"step,omitempty"` // the step's path
+	Attempt int             `json:"attempt,omitempty"`
+	Body    json.RawMessage `json:"body,omitempty"` // by Kind; internal/runbook has the types
+}
+
+// EntryKind is what a log entry records.
+type EntryKind string
+
+// The kinds of log entries.
+const (
+	EntryRunStarted  EntryKind = "run-started"
+	EntryStepStarted EntryKind = "step-started"
+	EntryIntent      EntryKind = "intent"  // a write is about to be sent
+	EntryOutcome     EntryKind = "outcome" // of a write or a read
+	EntryWait        EntryKind = "wait"    // nothing to do until a time
+	EntryWake        EntryKind = "wake"
+	EntryDecision    EntryKind = "decision"         // of an aws:approve step
+	EntryCancel      EntryKind = "cancel-requested" // by a person
+	EntryDrift       EntryKind = "drift"            // the world left the plan
+	EntryStepEnded   EntryKind = "step-ended"
+	EntryRunEnded    EntryKind = "run-ended"
+	EntryVerified    EntryKind = "verified" // what the fresh read said
+)
