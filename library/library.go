@@ -1,0 +1,11 @@
+// Package library embeds the content that ships with knowngood: rules,
+// runbooks, write operations, resource types, packs and scenarios. It holds no
+// code: every room that reads a part of it knows that part's form.
+package library
+
+import "embed"
+
+// FS is the content, one folder for each kind.
+//
+//go:embed operations runbooks
+var FS embed.FS
