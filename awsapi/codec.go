@@ -201,6 +201,9 @@ func (c *codec) service(s *Service) {
 		(*string)(&s.Protocol), &s.TargetPrefix, &s.JSONVersion, &s.XMLNamespace, &s.GlobalEndpoint} {
 		c.text(p)
 	}
+	c.text(&s.HTTP2)
+	c.strings(&s.Auth)
+	c.strings(&s.Protocols)
 	c.bool(&s.QueryCompatible)
 
 	members, traits := 0, 0
@@ -349,6 +352,19 @@ func (c *codec) operation(o *Operation) {
 	list(c, &o.Errors, c.shape)
 	c.bool(&o.ChecksumRequired)
 	c.bool(&o.UnsignedPayload)
+	c.bool(&o.Idempotent)
+	c.bool(&o.ReadOnly)
+	// What few operations have, behind one byte that is zero for the others.
+	rare := !c.reading && (len(o.Auth)+len(o.ChecksumAlgorithms)+len(o.RequestCompression) > 0 || o.ChecksumModeMember != "" || o.EndpointDiscovery || o.Deprecated)
+	c.bool(&rare)
+	if rare {
+		c.strings(&o.Auth)
+		c.strings(&o.ChecksumAlgorithms)
+		c.strings(&o.RequestCompression)
+		c.text(&o.ChecksumModeMember)
+		c.bool(&o.EndpointDiscovery)
+		c.bool(&o.Deprecated)
+	}
 	list(c, &o.Static, func(p *StaticContextParam) { c.text(&p.Name); c.value(&p.Value) })
 	list(c, &o.OpContext, func(p *OperationContextParam) { c.text(&p.Name); c.text(&p.Path) })
 }

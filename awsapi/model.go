@@ -29,13 +29,16 @@ type Service struct {
 	FullName         string
 	EndpointPrefix   string
 	SigningName      string
-	SignatureVersion string // v4, s3v4, v2, bearer, ...
-	Protocol         Protocol
+	SignatureVersion string   // v4, s3v4, v2, bearer, ...
+	Auth             []string // "aws.auth#sigv4", ..., most wanted first; may be empty
+	Protocol         Protocol // the one to speak
+	Protocols        []string // all that it speaks, by the model's order
 	TargetPrefix     string
 	JSONVersion      string // 1.0 or 1.1, with the protocol json
 	XMLNamespace     string
 	GlobalEndpoint   string
-	QueryCompatible  bool // errors also come in x-amzn-query-error
+	QueryCompatible  bool   // errors also come in x-amzn-query-error
+	HTTP2            string // "eventstream" or "optional": where the service wants HTTP/2
 
 	ops        []Operation // sorted by name
 	shapes     []Shape     // sorted by name
@@ -61,11 +64,20 @@ func (s *Service) Operation(name string) (*Operation, error) {
 	if i := sort.Search(len(s.ops), func(i int) bool { return s.ops[i].Name >= name }); i < len(s.ops) && s.ops[i].Name == name {
 		return &s.ops[i], nil
 	}
-	key := foldName(name)
+	// Two operations may differ in nothing but case and underscores, and then
+	// only the exact name says which one is meant.
+	key, found := foldName(name), -1
 	for i := range s.ops {
-		if foldName(s.ops[i].Name) == key {
-			return &s.ops[i], nil
+		if foldName(s.ops[i].Name) != key {
+			continue
 		}
+		if found >= 0 {
+			return nil, &UnknownError{Kind: "operation", Service: s.Name, Name: name, Near: []string{s.ops[found].Name, s.ops[i].Name}}
+		}
+		found = i
+	}
+	if found >= 0 {
+		return &s.ops[found], nil
 	}
 	return nil, &UnknownError{Kind: "operation", Service: s.Name, Name: name, Near: nearest(name, s.Operations())}
 }
@@ -129,6 +141,43 @@ type Operation struct {
 	UnsignedPayload  bool
 	Static           []StaticContextParam
 	OpContext        []OperationContextParam
+
+	Auth                 []string // overrides the service's; "smithy.api#noAuth"
+	ChecksumModeMember   string   // the input member that asks for a checksum in the response
+	ChecksumAlgorithms   []string // those that a response may use
+	RequestCompression   []string // encodings that a request's body may have
+	EndpointDiscovery    bool     // the endpoint must be asked for, by DescribeEndpoints
+	Idempotent, ReadOnly bool     // as the model marks it; most operations are not marked, so see Class
+	Deprecated           bool
+}
+
+// IdempotencyToken is the top-level member of the input that makes a repeat of
+// the call harmless, if there is one.
+func (o *Operation) IdempotencyToken() (member string, ok bool) {
+	if o.Input == nil {
+		return "", false
+	}
+	for i := range o.Input.Members {
+		if o.Input.Members[i].Is(IdempotencyToken) {
+			return o.Input.Members[i].Name, true
+		}
+	}
+	return "", false
+}
+
+// EventStream says whether the input or output is an event stream.
+func (o *Operation) EventStream() bool {
+	for _, s := range []*Shape{o.Input, o.Output} {
+		if s == nil {
+			continue
+		}
+		for i := range s.Members {
+			if s.Members[i].Shape.Is(EventStream) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Shape is the model of a value.
@@ -220,6 +269,10 @@ const (
 	HasMin
 	HasMax
 	Boxed
+	Sparse     // a list or map that may hold nulls
+	Fault      // an error of the service, not of the caller
+	Retryable  // an error
+	Throttling // a retryable error: slow down
 )
 
 // Member is a member of a structure, or the place of a list's elements or of a

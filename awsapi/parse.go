@@ -28,7 +28,8 @@ func ParseService(name string, src Source) (*Service, error) {
 		EndpointPrefix: doc.Metadata.EndpointPrefix, SigningName: doc.Metadata.SigningName,
 		SignatureVersion: doc.Metadata.SignatureVersion, TargetPrefix: doc.Metadata.TargetPrefix,
 		JSONVersion: doc.Metadata.JSONVersion, XMLNamespace: doc.Metadata.XMLNamespace.URI, GlobalEndpoint: doc.Metadata.GlobalEndpoint,
-		QueryCompatible: doc.Metadata.QueryCompatible != nil,
+		QueryCompatible: doc.Metadata.QueryCompatible != nil, Auth: doc.Metadata.Auth, Protocols: doc.Metadata.Protocols,
+		HTTP2: doc.Metadata.ProtocolSettings.H2,
 	}
 	if s.SigningName == "" {
 		s.SigningName = s.EndpointPrefix
@@ -36,6 +37,9 @@ func ParseService(name string, src Source) (*Service, error) {
 	s.Protocol = chooseProtocol(doc.Metadata.Protocol, doc.Metadata.Protocols)
 	if s.Protocol == "" {
 		return nil, fmt.Errorf("awsapi: model of %s: unknown protocol %q", name, doc.Metadata.Protocol)
+	}
+	if len(s.Protocols) == 0 {
+		s.Protocols = []string{doc.Metadata.Protocol}
 	}
 	if err := p.parseShapes(s); err != nil {
 		return nil, fmt.Errorf("awsapi: model of %s: %w", name, err)
@@ -86,6 +90,8 @@ type (
 			APIVersion, ServiceID, EndpointPrefix, SigningName, SignatureVersion, Protocol, TargetPrefix, JSONVersion, GlobalEndpoint string
 			FullName                                                                                                                  string `json:"serviceFullName"`
 			Protocols                                                                                                                 []string
+			Auth                                                                                                                      []string
+			ProtocolSettings                                                                                                          struct{ H2 string }
 			XMLNamespace                                                                                                              namespace
 			QueryCompatible                                                                                                           *struct{} `json:"awsQueryCompatible"`
 		}
@@ -106,12 +112,17 @@ type (
 		Endpoint             struct{ HostPrefix string }
 		HTTPChecksumRequired bool
 		HTTPChecksum         struct {
-			RequestChecksumRequired bool
-			RequestAlgorithmMember  string
+			RequestChecksumRequired     bool
+			RequestAlgorithmMember      string
+			RequestValidationModeMember string
+			ResponseAlgorithms          []string
 		}
-		UnsignedPayload        bool
-		StaticContextParams    map[string]struct{ Value any }
-		OperationContextParams map[string]struct{ Path string }
+		RequestCompression               struct{ Encodings []string }
+		EndpointDiscovery                struct{ Required bool }
+		Idempotent, ReadOnly, Deprecated bool
+		UnsignedPayload                  bool
+		StaticContextParams              map[string]struct{ Value any }
+		OperationContextParams           map[string]struct{ Path string }
 	}
 	sourceShape struct {
 		Type        string
@@ -131,6 +142,8 @@ type (
 		Fault       bool
 		Flattened   bool
 		Box         bool
+		Sparse      bool
+		Retryable   *struct{ Throttling bool }
 		Payload     string
 		Error       struct {
 			Code           string
@@ -241,6 +254,7 @@ func (p *parser) parseShape(s *Shape, src sourceShape) error {
 	}{
 		{src.Sensitive, Sensitive}, {src.Document, Document}, {src.Union, Union}, {src.Streaming, Streaming}, {src.EventStream, EventStream},
 		{src.Exception, Exception}, {src.Error.SenderFault, SenderFault}, {src.Flattened, Flattened}, {src.Box, Boxed},
+		{src.Sparse, Sparse}, {src.Fault, Fault}, {src.Retryable != nil, Retryable}, {src.Retryable != nil && src.Retryable.Throttling, Throttling},
 	} {
 		if f.on {
 			s.Flags |= f.flag
@@ -316,6 +330,9 @@ func (p *parser) parseOperations(s *Service) error {
 			Service: s, Name: src.Name, Method: src.HTTP.Method, URI: src.HTTP.RequestURI, AuthType: src.AuthType, HostPrefix: src.Endpoint.HostPrefix,
 			ChecksumRequired: src.HTTPChecksumRequired || src.HTTPChecksum.RequestChecksumRequired,
 			ChecksumMember:   src.HTTPChecksum.RequestAlgorithmMember, UnsignedPayload: src.UnsignedPayload,
+			Auth: src.Auth, ChecksumModeMember: src.HTTPChecksum.RequestValidationModeMember, ChecksumAlgorithms: src.HTTPChecksum.ResponseAlgorithms,
+			RequestCompression: src.RequestCompression.Encodings, EndpointDiscovery: src.EndpointDiscovery.Required,
+			Idempotent: src.Idempotent, ReadOnly: src.ReadOnly, Deprecated: src.Deprecated,
 		}
 		if op.Name == "" {
 			op.Name = key
