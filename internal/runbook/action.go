@@ -1,0 +1,177 @@
+package runbook
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/knowngood/knowngood"
+)
+
+// action is what a step does. To add one, write its type in a file of its own
+// and a line in the table.
+type action interface {
+	// check reports what is wrong in the step's inputs, without a catalog.
+	check(c *checker, s *Step)
+	// next says what the step does now, in view of what it did so far.
+	next(t *turn) move
+}
+
+// The action may also implement these.
+type (
+	// projector keeps of a response what the step reads.
+	projector interface {
+		project(s *Step, response map[string]any) (outputs map[string]any, property any, err error)
+	}
+	// caller names the calls that the step may make, for checks against the
+	// models.
+	caller interface {
+		calls(s *Step) []callSite
+	}
+	// outputter names outputs that the action itself defines.
+	outputter interface {
+		outputs() []Output
+	}
+	// timed has a time limit of its own, when the step has none, and perhaps a
+	// longest one.
+	timed interface {
+		timeout() (standard, most time.Duration)
+	}
+)
+
+// callSite is a call that a step may make.
+type callSite struct {
+	service, operation string
+	input              *node // its members; nil: made by the action, and right
+	at                 *node // for errors about the names
+	atOperation        *node
+	skip               []string // members of input that are the action's own
+}
+
+// actions are those that this version runs.
+var actions = map[string]action{
+	"aws:approve":                    approve{},
+	"aws:assertAwsResourceProperty":  assertProperty{},
+	"aws:branch":                     branch{},
+	"aws:changeInstanceState":        changeInstanceState{},
+	"aws:createTags":                 createTags{},
+	"aws:executeAwsApi":              executeAPI{},
+	"aws:pause":                      pause{},
+	"aws:sleep":                      sleep{},
+	"aws:updateVariable":             updateVariable{},
+	"aws:waitForAwsResourceProperty": waitProperty{},
+}
+
+// notRun are the actions of AWS's "Automation actions reference" that this
+// version knows by name only.
+var notRun = []string{
+	"aws:copyImage", "aws:createImage", "aws:createStack", "aws:deleteImage",
+	"aws:deleteStack", "aws:executeAutomation", "aws:executeScript",
+	"aws:executeStateMachine", "aws:invokeLambdaFunction", "aws:invokeWebhook",
+	"aws:loop", "aws:runCommand", "aws:runInstances",
+}
+
+// noCancelTarget are the actions that onCancel may not lead to, as AWS's
+// "Properties shared by all actions" has it.
+var noCancelTarget = []string{
+	"aws:approve", "aws:copyImage", "aws:createImage", "aws:createStack",
+	"aws:createTags", "aws:loop", "aws:pause", "aws:runInstances", "aws:sleep",
+}
+
+func actionNames() []string {
+	return append(slices.Collect(maps.Keys(actions)), notRun...)
+}
+
+// turn is what an action sees when it is asked what comes next.
+type turn struct {
+	doc     *Document
+	step    *Step
+	inputs  map[string]any // references resolved
+	scope   *scope
+	attempt int
+	started time.Time // of this attempt
+	now     time.Time // the log's last moment
+	due     time.Time // when the attempt times out; zero: never
+	// outcomes are those of this attempt's calls, in order.
+	outcomes []OutcomeBody
+	waited   bool // a wait has passed since the last outcome
+	decision *DecisionBody
+}
+
+func (t *turn) last() *OutcomeBody {
+	if len(t.outcomes) == 0 {
+		return nil
+	}
+	return &t.outcomes[len(t.outcomes)-1]
+}
+
+// move is what an action wants next; one of its members is set.
+type move struct {
+	call    *CallRequest
+	wait    *WaitBody
+	approve *ApproveRequest
+	branch  *BranchDecision
+	done    *StepEndedBody // success
+	fail    *Failure
+}
+
+func done() move { return move{done: &StepEndedBody{Status: StepSuccess}} }
+
+func failf(format string, args ...any) move {
+	return move{fail: &Failure{Message: fmt.Sprintf(format, args...)}}
+}
+
+// failedCall is the failure of a step whose call failed.
+func failedCall(o *OutcomeBody) move {
+	return move{fail: &Failure{
+		Code:    o.Error.Code,
+		Message: fmt.Sprintf("%s:%s: %s: %s", o.Service, o.Operation, o.Error.Code, o.Error.Message),
+	}}
+}
+
+// checker collects what is wrong in a document.
+type checker struct {
+	doc      *Document
+	problems []*knowngood.FileError
+}
+
+func (c *checker) add(pos knowngood.Position, want, format string, args ...any) {
+	c.problems = append(c.problems, &knowngood.FileError{Position: pos, Problem: fmt.Sprintf(format, args...), Want: want})
+}
+
+// members reports inputs that an action does not have, and missing ones.
+func (c *checker) members(s *Step, required, optional []string) {
+	known := append(slices.Clone(required), optional...)
+	if s.inputs != nil {
+		for _, f := range s.inputs.fields {
+			if !slices.Contains(known, f.name) {
+				c.add(f.pos, strings.Join(known, ", "), "step %s: %s has no input %s%s", s.Name, s.Action, f.name, near(f.name, known))
+			}
+		}
+	}
+	for _, name := range required {
+		if s.inputs.get(name) == nil {
+			c.add(s.Position, name, "step %s: the input %s is missing", s.Name, name)
+		}
+	}
+}
+
+// oneOf reports a literal that is none of the choices.
+func (c *checker) oneOf(s *Step, name string, choices ...string) {
+	if n := s.inputs.get(name); n != nil && n.text == nil && !slices.Contains(choices, text(n.plain())) {
+		c.add(n.pos, strings.Join(choices, ", "), "step %s: %s is %s", s.Name, name, excerpt(text(n.plain())))
+	}
+}
+
+// target reports the name of a step that does not exist.
+func (c *checker) target(pos knowngood.Position, s *Step, key, name string) {
+	if _, ok := c.doc.index[name]; !ok {
+		names := make([]string, len(c.doc.steps))
+		for i, other := range c.doc.steps {
+			names[i] = other.Name
+		}
+		c.add(pos, "the name of a step", "step %s: %s names the step %s, which does not exist%s", s.Name, key, excerpt(name), near(name, names))
+	}
+}

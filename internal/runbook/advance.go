@@ -1,0 +1,389 @@
+package runbook
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/knowngood/knowngood"
+)
+
+// NextKind is what a run does next.
+type NextKind uint8
+
+// The kinds of Next.
+const (
+	// NextAppend: Entries are facts; append them and ask again.
+	NextAppend NextKind = iota + 1
+	// NextCall: make Call and append its outcome. When Intent is set the log
+	// has the call's intent and no outcome: find out first what became of it.
+	NextCall
+	// NextBranch: append what TakeBranch makes of Branch.Chosen.
+	NextBranch
+	// NextWait: nothing to do until Until; then append a wake entry.
+	NextWait
+	// NextApprove: ask for Approve; append a decision entry, or, when the
+	// deadline has passed, a wake entry.
+	NextApprove
+	// NextEnd: the run has ended as End says.
+	NextEnd
+)
+
+// Next is what a run does next.
+type Next struct {
+	Kind    NextKind
+	Step    string // path of the step under way
+	Attempt int
+
+	Entries []knowngood.LogEntry // NextAppend: without number and time
+	Call    *CallRequest         // NextCall: references resolved; Coerce fits it to the model
+	Intent  *IntentBody          // NextCall: see there
+	Branch  *BranchDecision      // NextBranch
+	Until   time.Time            // NextWait; zero: until a person does something
+	Reason  string               // NextWait: what for
+	Approve *ApproveRequest      // NextApprove
+	End     *EndResult           // NextEnd
+}
+
+// Advance says what comes after a log. It is a pure function: the same
+// document and log give the same answer, whatever the time and wherever it is
+// asked. A log that does not fit the document is an error of kind Invalid, for
+// which a run is to be parked as NeedsOperator; no log makes it panic.
+func Advance(d *Document, log []knowngood.LogEntry) (Next, error) {
+	m := newMachine(d)
+	for _, e := range log {
+		if err := m.apply(e); err != nil {
+			return Next{}, err
+		}
+	}
+	return m.next()
+}
+
+// TakeBranch is the entry with which an aws:branch step ends by going to a
+// step, one of its arms.
+func (d *Document) TakeBranch(step string, attempt int, next string) (knowngood.LogEntry, error) {
+	for _, arm := range d.Arms(step) {
+		if arm == next {
+			return Encode(knowngood.EntryStepEnded, step, attempt, StepEndedBody{Status: StepSuccess, NextStep: next})
+		}
+	}
+	return knowngood.LogEntry{}, fmt.Errorf("step %s can't go to %q", step, next)
+}
+
+// Project keeps of a response what a step reads of it: its outputs, converted
+// to their types, and the property of a wait or an assertion. The error says
+// which output could not be converted.
+func (d *Document) Project(step string, response map[string]any) (outputs map[string]any, property any, err error) {
+	s, ok := d.Step(step)
+	if !ok {
+		return nil, nil, fmt.Errorf("there is no step %s", step)
+	}
+	p, ok := s.run.(projector)
+	if !ok {
+		return nil, nil, nil
+	}
+	r, _ := plain(response).(map[string]any)
+	return p.project(s, r)
+}
+
+// next says what comes now.
+func (m *machine) next() (Next, error) {
+	switch {
+	case m.start == nil:
+		return Next{}, knowngood.E(knowngood.Invalid, "replay the log", "the log is empty")
+	case m.ended != nil:
+		return Next{Kind: NextEnd, End: m.ended}, nil
+	case m.step == nil:
+		return m.between()
+	}
+	n := Next{Step: m.step.Name, Attempt: m.attempt}
+	if m.intent != nil {
+		n.Kind, n.Intent = NextCall, m.intent
+		n.Call = &CallRequest{Service: m.intent.Service, Operation: m.intent.Operation, Input: m.intent.Input, Purpose: PurposeExecute}
+		return n, nil
+	}
+	if m.drift != nil {
+		return m.end(n, StepFailed, &Failure{Message: "the world left the plan: " + m.drift.Reason, Drift: true})
+	}
+	if m.runs > MaxStepRuns {
+		return m.end(n, StepFailed, &Failure{Message: fmt.Sprintf("%d steps were executed; the runbook goes round in circles", MaxStepRuns)})
+	}
+	if m.step.run == nil {
+		return m.end(n, StepFailed, &Failure{Message: m.step.Action + " is not run by this version"})
+	}
+	t, err := m.turn()
+	if err != nil {
+		return m.end(n, StepFailed, &Failure{Message: err.Error()})
+	}
+	if m.retrying {
+		return m.retry(n)
+	}
+	if m.waiting != nil && !m.waitsForPerson() {
+		if m.interrupted() {
+			return m.end(n, StepCancelled, nil)
+		}
+		n.Kind, n.Until, n.Reason = NextWait, m.waiting.Until, m.waiting.Reason
+		return n, nil
+	}
+	return m.act(n, t, m.step.run.next(t))
+}
+
+func (m *machine) waitsForPerson() bool {
+	return m.step.Action == "aws:approve" || m.step.Action == "aws:pause"
+}
+
+// interrupted says whether a cancel request ends the step under way: not on a
+// path that leads back.
+func (m *machine) interrupted() bool { return m.cancel != nil && !m.recovery }
+
+// act turns an action's move into what comes next.
+func (m *machine) act(n Next, t *turn, mv move) (Next, error) {
+	switch {
+	case mv.done != nil:
+		return m.succeed(n, mv.done)
+	case mv.fail != nil:
+		return m.failAttempt(n, StepFailed, mv.fail)
+	case mv.branch != nil:
+		n.Kind, n.Branch = NextBranch, mv.branch
+		return n, nil
+	case m.interrupted():
+		return m.end(n, StepCancelled, nil)
+	case !t.due.IsZero() && !t.now.Before(t.due):
+		message := fmt.Sprintf("timed out after %d s", int(t.due.Sub(t.started).Seconds()))
+		if m.reason != "" {
+			message += ": " + m.reason
+		}
+		return m.failAttempt(n, StepTimedOut, &Failure{Message: message})
+	case mv.approve != nil:
+		n.Kind, n.Approve = NextApprove, mv.approve
+		return n, nil
+	case mv.wait != nil:
+		if !t.due.IsZero() && mv.wait.Until.After(t.due) {
+			mv.wait.Until = t.due
+		}
+		return m.entry(n, knowngood.EntryWait, mv.wait)
+	case mv.call != nil:
+		n.Kind, n.Call = NextCall, mv.call
+		return n, nil
+	}
+	return Next{}, fmt.Errorf("%s made no move", m.step.Action)
+}
+
+// turn is the action's view of the step under way.
+func (m *machine) turn() (*turn, error) {
+	s := m.scope()
+	t := &turn{
+		doc: m.doc, step: m.step, scope: s, attempt: m.attempt, started: m.started, now: m.now,
+		outcomes: m.outcomes, waited: m.waited, decision: m.decision,
+	}
+	limit, err := m.timeLimit(s)
+	if err != nil {
+		return nil, err
+	}
+	if limit > 0 {
+		t.due = m.started.Add(limit)
+	}
+	inputs, err := s.resolve(m.step.inputs)
+	if err != nil {
+		return nil, err
+	}
+	if t.inputs, _ = inputs.(map[string]any); t.inputs == nil {
+		t.inputs = map[string]any{}
+	}
+	return t, nil
+}
+
+// timeLimit is the step's timeoutSeconds, or its action's; zero: none.
+func (m *machine) timeLimit(s *scope) (time.Duration, error) {
+	var standard, most time.Duration
+	if a, ok := m.step.run.(timed); ok {
+		standard, most = a.timeout()
+	}
+	if m.step.timeout == nil {
+		return standard, nil
+	}
+	v, err := s.resolve(m.step.timeout)
+	if err != nil {
+		return 0, fmt.Errorf("timeoutSeconds: %w", err)
+	}
+	seconds, err := integer(v)
+	if err != nil || seconds.(int64) < 1 || seconds.(int64) > maxTimeout {
+		return 0, fmt.Errorf("timeoutSeconds is %s, 1 to %d is allowed", excerpt(text(v)), maxTimeout)
+	}
+	limit := time.Duration(seconds.(int64)) * time.Second
+	if most > 0 {
+		limit = min(limit, most)
+	}
+	return limit, nil
+}
+
+// between starts the upcoming step, or ends the run.
+func (m *machine) between() (Next, error) {
+	if m.upcoming == End || m.recovery && m.runs >= MaxStepRuns {
+		return m.finish()
+	}
+	step, ok := m.doc.Step(m.upcoming)
+	if !ok {
+		return Next{}, knowngood.E(knowngood.Invalid, "replay the log", "there is no step %q", m.upcoming)
+	}
+	return m.begin(step, 1)
+}
+
+func (m *machine) begin(step *Step, attempt int) (Next, error) {
+	body := StepStartedBody{Action: step.Action}
+	// An input that can't be resolved fails the step once it has begun.
+	if inputs, err := m.scope().resolve(step.inputs); err == nil {
+		body.Inputs, _ = inputs.(map[string]any)
+	}
+	return m.entry(Next{Step: step.Name, Attempt: attempt}, knowngood.EntryStepStarted, body)
+}
+
+func (m *machine) entry(n Next, kind knowngood.EntryKind, body any) (Next, error) {
+	e, err := Encode(kind, n.Step, n.Attempt, body)
+	if err != nil {
+		return Next{}, err
+	}
+	n.Kind, n.Entries = NextAppend, []knowngood.LogEntry{e}
+	return n, nil
+}
+
+// succeed ends the step under way with what its action made and what its calls
+// gave.
+func (m *machine) succeed(n Next, body *StepEndedBody) (Next, error) {
+	body.Status, body.NextStep = StepSuccess, m.step.following
+	if body.Outputs == nil {
+		body.Outputs = m.callOutputs()
+	}
+	body.Recovery = m.recovery
+	return m.entry(n, knowngood.EntryStepEnded, body)
+}
+
+// callOutputs are the outputs that the attempt's calls gave so far.
+func (m *machine) callOutputs() map[string]any {
+	var all map[string]any
+	for _, o := range m.outcomes {
+		for name, v := range o.Outputs {
+			if all == nil {
+				all = map[string]any{}
+			}
+			all[name] = v
+		}
+	}
+	return all
+}
+
+// failAttempt tries again, or ends the step. What no call decided would fail
+// again in the same way.
+func (m *machine) failAttempt(n Next, status StepStatus, f *Failure) (Next, error) {
+	if int64(m.attempt) < m.step.MaxAttempts && len(m.outcomes) > 0 && !m.interrupted() {
+		pause := time.Second << min(m.attempt-1, 5) // 1, 2, 4 … 32 s
+		return m.entry(n, knowngood.EntryWait, WaitBody{
+			Until: m.now.Add(pause), Retry: true,
+			Reason: fmt.Sprintf("attempt %d of %d: %s", m.attempt, m.step.MaxAttempts, f.Message),
+		})
+	}
+	return m.end(n, status, f)
+}
+
+// retry waits for the next attempt, or begins it.
+func (m *machine) retry(n Next) (Next, error) {
+	switch {
+	case m.interrupted():
+		return m.end(n, StepCancelled, nil)
+	case m.waiting != nil:
+		n.Kind, n.Until, n.Reason = NextWait, m.waiting.Until, m.waiting.Reason
+		return n, nil
+	}
+	return m.begin(m.step, m.attempt+1)
+}
+
+// end ends the step under way, which did not succeed, and finds its way on.
+func (m *machine) end(n Next, status StepStatus, f *Failure) (Next, error) {
+	s := m.step
+	body := StepEndedBody{Status: status, Failure: f, Outputs: m.callOutputs(), Recovery: m.recovery}
+	onFailure, jumps := strings.CutPrefix(s.OnFailure, "step:")
+	// A limit that was exceeded is no failure of this step, so that its
+	// onFailure: Continue does not apply; neither does it to plan drift,
+	// except on a path that leads back and has to go on as well as it can.
+	exceeded := f != nil && m.runs > MaxStepRuns
+	broken := f != nil && f.Drift || exceeded
+	switch {
+	case status == StepCancelled:
+		body.Failure = &Failure{Message: "cancelled" + m.cancelText()}
+		body.NextStep = wayBack(s)
+		if body.NextStep == End {
+			body.NextStep = m.wayBack
+		}
+		body.Recovery = m.recovery || body.NextStep != End
+	case jumps:
+		body.NextStep = onFailure
+		body.Recovery = m.recovery || s.IsCritical || broken
+	case s.OnFailure == "Continue" && (!broken || m.recovery && !exceeded):
+		body.NextStep = s.following
+	case status == StepTimedOut || broken:
+		body.NextStep = wayBack(s)
+		body.Recovery = m.recovery || body.NextStep != End
+	}
+	return m.entry(n, knowngood.EntryStepEnded, body)
+}
+
+func (m *machine) cancelText() string {
+	var b strings.Builder
+	if m.cancel.By != "" {
+		b.WriteString(" by " + m.cancel.By)
+	}
+	if m.cancel.Reason != "" {
+		b.WriteString(": " + m.cancel.Reason)
+	}
+	return b.String()
+}
+
+// finish ends the run. Its state and message are those of the step that failed
+// first.
+func (m *machine) finish() (Next, error) {
+	end := RunEndedBody{State: knowngood.RunSuccess}
+	var notes []string
+	for _, f := range m.failures {
+		line := fmt.Sprintf("step %s %s: %s", f.step, statusWord[f.status], f.message)
+		if !f.decisive || end.FailedStep != "" {
+			if f.recovery {
+				line = "on the way back " + line
+			}
+			notes = append(notes, line)
+			continue
+		}
+		end.FailedStep = f.step
+		end.State = map[StepStatus]knowngood.RunState{
+			StepFailed: knowngood.RunFailed, StepTimedOut: knowngood.RunTimedOut, StepCancelled: knowngood.RunCancelled,
+		}[f.status]
+		end.Message = line
+	}
+	if m.recovery && m.runs >= MaxStepRuns && m.upcoming != End {
+		notes = append(notes, fmt.Sprintf("the way back was given up after %d steps", MaxStepRuns))
+	}
+	if m.cancel != nil && end.State == knowngood.RunSuccess {
+		notes = append(notes, "the cancel request came when nothing was left to do")
+	}
+	end.Message = strings.Join(append(nonEmpty(end.Message), notes...), "; ")
+	s := m.scope()
+	for _, ref := range m.doc.OutputRefs {
+		v, err := s.lookup(ref)
+		if err != nil {
+			continue // Validate reports it; a run that came this far still ends
+		}
+		if end.Outputs == nil {
+			end.Outputs = map[string]any{}
+		}
+		end.Outputs[ref.String()] = v
+	}
+	return m.entry(Next{}, knowngood.EntryRunEnded, end)
+}
+
+var statusWord = map[StepStatus]string{StepFailed: "failed", StepTimedOut: "timed out", StepCancelled: "was interrupted"}
+
+func nonEmpty(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return []string{s}
+}

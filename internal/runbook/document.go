@@ -1,0 +1,267 @@
+package runbook
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+
+	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/runbook/jsonpath"
+)
+
+// Document is a parsed Automation runbook. It is immutable and safe for
+// concurrent use.
+type Document struct {
+	File        string
+	SHA256      string // of the file's bytes, in hex
+	Description string
+	Parameters  []*Parameter // in the document's order
+	Variables   []*Variable
+	// OutputRefs are the document's own outputs, "Step.Output".
+	OutputRefs []Reference
+
+	assumeRole *node
+	files      *node // attachments
+	steps      []*Step
+	index      map[string]int // of steps, by name
+	outputPos  []knowngood.Position
+}
+
+// Parameter is what a run of the document is given.
+type Parameter struct {
+	Name        string
+	Type        Type
+	Description string
+	// Default is nil when a value must be given.
+	Default       any
+	AllowedValues []any
+	// AllowedPattern is a regular expression; "" allows anything.
+	AllowedPattern               string
+	MinChars, MaxChars           *int64
+	MinItems, MaxItems           *int64
+	pos                          knowngood.Position
+	defaultPos, patternPos       knowngood.Position
+	hasDefault, hasAllowedValues bool
+}
+
+// Variable is a value that aws:updateVariable can change during a run.
+type Variable struct {
+	Name        string
+	Type        Type
+	Description string
+	Default     any
+	pos         knowngood.Position
+}
+
+// Step is one step of mainSteps.
+type Step struct {
+	Name        string
+	Action      string // "aws:executeAwsApi"
+	Description string
+	// OnFailure is "Abort", "Continue" or the name of a step after "step:".
+	OnFailure string
+	// OnCancel is "Abort" or the name of a step after "step:".
+	OnCancel    string
+	IsCritical  bool // a failure makes the run fail
+	IsEnd       bool
+	NextStep    string // "" where the document doesn't say
+	MaxAttempts int64
+	Outputs     []Output
+	Position    knowngood.Position
+
+	number    int // from 0
+	timeout   *node
+	inputs    *node
+	keys      map[string]knowngood.Position // of the step's own keys
+	following string                        // the step that runs after a success, "" at the end
+	run       action                        // nil: an action that is unknown or not run
+}
+
+// Output is a value that a step takes from a response.
+type Output struct {
+	Name     string
+	Selector string // JSONPath; "" for an output that the action itself defines
+	Type     Type
+
+	path *jsonpath.Path
+	pos  knowngood.Position
+}
+
+// Steps are the document's steps in their order. The slice must not be
+// changed.
+func (d *Document) Steps() []*Step { return d.steps }
+
+// Step finds a step by its path. The path of a step of mainSteps is its name.
+// Steps inside a loop will have paths of the form "Loop[2]/Step".
+func (d *Document) Step(path string) (*Step, bool) {
+	i, ok := d.index[path]
+	if !ok {
+		return nil, false
+	}
+	return d.steps[i], true
+}
+
+func (d *Document) parameter(name string) *Parameter {
+	i := slices.IndexFunc(d.Parameters, func(p *Parameter) bool { return p.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return d.Parameters[i]
+}
+
+func (d *Document) variable(name string) *Variable {
+	i := slices.IndexFunc(d.Variables, func(v *Variable) bool { return v.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return d.Variables[i]
+}
+
+func (s *Step) output(name string) (*Output, bool) {
+	for i := range s.Outputs {
+		if s.Outputs[i].Name == name {
+			return &s.Outputs[i], true
+		}
+	}
+	if o, ok := s.run.(outputter); ok {
+		for _, out := range o.outputs() {
+			if out.Name == name {
+				return &out, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// Role is the document's assumeRole with parameters resolved; "" means the
+// caller's own credentials. parameters are what BindParameters returned.
+func (d *Document) Role(parameters knowngood.Params, place knowngood.Place) (string, error) {
+	s := &scope{doc: d, start: &StartBody{Parameters: parameters, Place: place}, budget: maxResolved}
+	v, err := s.resolve(d.assumeRole)
+	return text(v), err
+}
+
+// Uses are the references in a step's inputs, without duplicates, in the order
+// in which they stand: "Step.Output", "variable:Name", "Parameter",
+// "global:DATE".
+func (d *Document) Uses(step string) []string {
+	s, ok := d.Step(step)
+	if !ok {
+		return nil
+	}
+	return unique(s.timeout.refs(s.inputs.refs(nil)))
+}
+
+func unique(refs []placedRef) []string {
+	var list []string
+	for _, r := range refs {
+		if name := r.String(); !slices.Contains(list, name) {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// Selectors is what a step reads of a response.
+type Selectors struct {
+	Outputs []Output
+	// Property is the selector of a wait or an assertion, "" for any other
+	// step, and Desired what it must select, references left as they are
+	// written.
+	Property string
+	Desired  []any
+}
+
+// Selectors says what a step reads of its call's response.
+func (d *Document) Selectors(step string) Selectors {
+	s, ok := d.Step(step)
+	if !ok {
+		return Selectors{}
+	}
+	sel := Selectors{Outputs: s.Outputs}
+	if n := s.inputs.get("PropertySelector"); n != nil && s.isProperty() {
+		sel.Property = text(n.scalar)
+		if want := s.inputs.get("DesiredValues"); want != nil {
+			sel.Desired, _ = want.plain().([]any)
+		}
+	}
+	return sel
+}
+
+func (s *Step) isProperty() bool {
+	return s.Action == "aws:waitForAwsResourceProperty" || s.Action == "aws:assertAwsResourceProperty"
+}
+
+// Source is where a reference's value comes from.
+type Source struct {
+	Reference Reference
+	Type      Type
+	// Step is the step whose output it is, and Selector what that step
+	// selects; nil for every other kind.
+	Step     *Step
+	Selector string
+	// Setters are the aws:updateVariable steps that may change a variable.
+	Setters []*Step
+}
+
+// Source says where a reference, as Uses writes it, comes from. ok is false
+// when the document has no such thing.
+func (d *Document) Source(reference string) (Source, bool) {
+	ref, err := ParseReference(reference)
+	if err != nil {
+		return Source{}, false
+	}
+	src := Source{Reference: ref, Type: String}
+	switch ref.Kind {
+	case RefParameter:
+		p := d.parameter(ref.Name)
+		if p == nil {
+			return Source{}, false
+		}
+		src.Type = p.Type
+	case RefVariable:
+		v := d.variable(ref.Name)
+		if v == nil {
+			return Source{}, false
+		}
+		src.Type = v.Type
+		for _, s := range d.steps {
+			if u, ok := s.run.(updateVariable); ok && u.variable(s) == ref.Name {
+				src.Setters = append(src.Setters, s)
+			}
+		}
+	case RefOutput:
+		step, ok := d.Step(ref.Step)
+		if !ok {
+			return Source{}, false
+		}
+		o, ok := step.output(ref.Name)
+		if !ok {
+			return Source{}, false
+		}
+		src.Step, src.Selector, src.Type = step, o.Selector, o.Type
+	}
+	return src, true
+}
+
+// Arms are the steps that can come after a step when it succeeds, in the
+// document's order: more than one only for aws:branch. End stands for the end
+// of the run.
+func (d *Document) Arms(step string) []string {
+	s, ok := d.Step(step)
+	if !ok {
+		return nil
+	}
+	if b, ok := s.run.(branch); ok {
+		return b.arms(s)
+	}
+	return []string{s.following}
+}
+
+// End stands for the end of the run where a step's name is expected.
+const End = ""
+
+func hash(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}

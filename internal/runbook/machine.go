@@ -1,0 +1,294 @@
+package runbook
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/knowngood/knowngood"
+)
+
+// machine is a run as its log tells it. apply takes the log's entries one by
+// one and refuses one that can't follow; next (in advance.go) says what comes.
+type machine struct {
+	doc   *Document
+	seq   int64
+	now   time.Time // the latest of the entries' times
+	start *StartBody
+	ended *RunEndedBody
+
+	vars    map[string]any
+	outputs map[string]map[string]any
+
+	// Between steps, step is nil and upcoming names the next one, or is End.
+	upcoming string
+	step     *Step
+	attempt  int
+	started  time.Time // of the attempt
+	intent   *IntentBody
+	outcomes []OutcomeBody
+	waiting  *WaitBody // not over yet
+	waited   bool      // a wait has passed since the last outcome
+	retrying bool      // the attempt failed; the wait is for the next one
+	reason   string    // of the attempt's last wait
+	decision *DecisionBody
+
+	drift  *DriftBody
+	cancel *CancelBody
+	// wayBack is the step to which a cancel request leads when the step that
+	// it interrupts has no way of its own: the way of the step in which it
+	// arrived.
+	wayBack string
+
+	recovery bool
+	runs     int // steps that were started, on this side of recovery
+	failures []stepFailure
+}
+
+// stepFailure is a step that did not succeed.
+type stepFailure struct {
+	step     string
+	status   StepStatus
+	message  string
+	decisive bool // the run can't end in Success
+	recovery bool // it was on a path that onFailure or onCancel began
+}
+
+// MaxStepRuns is how many steps a run executes before it is taken to go round
+// in circles; a path that onFailure or onCancel began may execute as many
+// again.
+const MaxStepRuns = 2000
+
+func newMachine(d *Document) *machine {
+	m := &machine{doc: d, vars: map[string]any{}, outputs: map[string]map[string]any{}}
+	for _, v := range d.Variables {
+		m.vars[v.Name] = v.Default
+	}
+	return m
+}
+
+func (m *machine) errorf(e knowngood.LogEntry, format string, args ...any) error {
+	at := ""
+	if e.Step != "" {
+		at = " of step " + e.Step
+	}
+	return knowngood.E(knowngood.Invalid, "replay the log", "entry %d, %s%s: %s", m.seq, e.Kind, at, fmt.Sprintf(format, args...))
+}
+
+// apply takes the next entry of the log.
+func (m *machine) apply(e knowngood.LogEntry) error {
+	m.seq++
+	if e.Seq != 0 && e.Seq != m.seq {
+		return m.errorf(e, "it has the number %d", e.Seq)
+	}
+	if e.Time.After(m.now) {
+		m.now = e.Time
+	}
+	if m.start == nil && e.Kind != knowngood.EntryRunStarted {
+		return m.errorf(e, "the log begins with it instead of %s", knowngood.EntryRunStarted)
+	}
+	var err error
+	switch e.Kind {
+	case knowngood.EntryRunStarted:
+		err = m.runStarted(e)
+	case knowngood.EntryStepStarted:
+		err = m.stepStarted(e)
+	case knowngood.EntryIntent, knowngood.EntryOutcome, knowngood.EntryDecision, knowngood.EntryStepEnded:
+		err = m.inStep(e)
+	case knowngood.EntryWait, knowngood.EntryWake:
+		err = m.wait(e)
+	case knowngood.EntryCancel:
+		err = m.cancelled(e)
+	case knowngood.EntryDrift:
+		m.drift, err = decodePtr[DriftBody](e)
+		m.intent = nil // the call was refused before it was sent
+	case knowngood.EntryRunEnded:
+		if m.step != nil || m.ended != nil {
+			return m.errorf(e, "a step is under way, or the run has ended")
+		}
+		m.ended, err = decodePtr[RunEndedBody](e)
+	case knowngood.EntryVerified: // says nothing about the steps
+	default:
+		return m.errorf(e, "this version does not know the kind")
+	}
+	if err != nil {
+		return m.errorf(e, "%v", err)
+	}
+	return nil
+}
+
+func decodePtr[T any](e knowngood.LogEntry) (*T, error) {
+	body, err := Decode[T](e)
+	return &body, err
+}
+
+func (m *machine) runStarted(e knowngood.LogEntry) error {
+	if m.start != nil {
+		return fmt.Errorf("the run has begun already")
+	}
+	b, err := Decode[StartBody](e)
+	switch {
+	case err != nil:
+		return err
+	case b.LogVersion != knowngood.LogVersion:
+		return fmt.Errorf("the log has the format %d, this version reads %d", b.LogVersion, knowngood.LogVersion)
+	case b.DocumentSHA256 != m.doc.SHA256:
+		return fmt.Errorf("the log is of the document %.12s…, this is %.12s…", b.DocumentSHA256, m.doc.SHA256)
+	case len(m.doc.steps) == 0:
+		return fmt.Errorf("the document has no steps")
+	}
+	m.start, m.upcoming = &b, m.doc.steps[0].Name
+	return nil
+}
+
+func (m *machine) stepStarted(e knowngood.LogEntry) error {
+	if m.ended != nil {
+		return fmt.Errorf("the run has ended")
+	}
+	if m.step == nil {
+		step, ok := m.doc.Step(m.upcoming)
+		if !ok || e.Step != m.upcoming {
+			return fmt.Errorf("the next step is %q", m.upcoming)
+		}
+		if e.Attempt != 1 {
+			return fmt.Errorf("it begins with attempt %d", e.Attempt)
+		}
+		m.step = step
+		m.runs++
+	} else if e.Step != m.step.Name || e.Attempt != m.attempt+1 || m.intent != nil {
+		return fmt.Errorf("attempt %d of step %s is under way", m.attempt, m.step.Name)
+	}
+	m.attempt, m.started = e.Attempt, m.now
+	m.intent, m.outcomes, m.waiting, m.decision = nil, nil, nil, nil
+	m.waited, m.retrying, m.reason = false, false, ""
+	return nil
+}
+
+// inStep takes an entry that belongs to the step under way.
+func (m *machine) inStep(e knowngood.LogEntry) error {
+	if m.step == nil || e.Step != m.step.Name || e.Attempt != m.attempt {
+		return fmt.Errorf("attempt %d of it is not under way", e.Attempt)
+	}
+	if m.intent != nil && e.Kind != knowngood.EntryOutcome {
+		return fmt.Errorf("%s:%s has an intent and no outcome yet", m.intent.Service, m.intent.Operation)
+	}
+	switch e.Kind {
+	case knowngood.EntryIntent:
+		b, err := Decode[IntentBody](e)
+		m.intent = &b
+		return err
+	case knowngood.EntryDecision:
+		b, err := Decode[DecisionBody](e)
+		m.decision = &b
+		return err
+	case knowngood.EntryOutcome:
+		b, err := Decode[OutcomeBody](e)
+		if err != nil {
+			return err
+		}
+		if m.intent != nil && (m.intent.Service != b.Service || m.intent.Operation != b.Operation) {
+			return fmt.Errorf("it is of %s:%s, the intent is of %s:%s", b.Service, b.Operation, m.intent.Service, m.intent.Operation)
+		}
+		m.intent, m.waiting, m.waited = nil, nil, false
+		m.outcomes = append(m.outcomes, b)
+		return nil
+	}
+	return m.stepEnded(e)
+}
+
+func (m *machine) stepEnded(e knowngood.LogEntry) error {
+	b, err := Decode[StepEndedBody](e)
+	if err != nil {
+		return err
+	}
+	if !m.reachable(b.NextStep) {
+		return fmt.Errorf("the step %q can't come next", b.NextStep)
+	}
+	switch b.Status {
+	case StepSuccess:
+	case StepFailed, StepTimedOut, StepCancelled:
+		f := stepFailure{step: m.step.Name, status: b.Status, recovery: m.recovery}
+		if b.Failure != nil {
+			f.message = b.Failure.Message
+		}
+		drift := b.Failure != nil && b.Failure.Drift
+		f.decisive = m.step.IsCritical || b.Status == StepCancelled || drift || b.Recovery && !m.recovery
+		m.failures = append(m.failures, f)
+		if b.Status == StepCancelled {
+			m.cancel, m.wayBack = nil, ""
+		}
+	default:
+		return fmt.Errorf("there is no status %q", b.Status)
+	}
+	m.drift = nil
+	m.outputs[m.step.Name] = b.Outputs
+	for name, v := range b.Variables {
+		if m.doc.variable(name) == nil {
+			return fmt.Errorf("the document has no variable %q", name)
+		}
+		m.vars[name] = v
+	}
+	if b.Recovery && !m.recovery {
+		m.recovery, m.runs = true, 0
+	}
+	m.step, m.upcoming = nil, b.NextStep
+	return nil
+}
+
+// reachable says whether a step, or End, can follow the one under way.
+func (m *machine) reachable(name string) bool {
+	s := m.step
+	return name == End || name == s.following || name == m.wayBack ||
+		"step:"+name == s.OnFailure || "step:"+name == s.OnCancel ||
+		slices.Contains(m.doc.Arms(s.Name), name)
+}
+
+func (m *machine) wait(e knowngood.LogEntry) error {
+	if m.ended != nil {
+		return fmt.Errorf("the run has ended")
+	}
+	if m.step == nil || e.Step != m.step.Name {
+		return fmt.Errorf("the step is not under way")
+	}
+	if e.Kind == knowngood.EntryWait {
+		b, err := Decode[WaitBody](e)
+		if err != nil {
+			return err
+		}
+		m.waiting, m.reason = &b, b.Reason
+		m.retrying = m.retrying || b.Retry
+		return nil
+	}
+	if w := m.waiting; w != nil && !w.Until.IsZero() && !m.now.Before(w.Until) {
+		m.waiting, m.waited = nil, true
+	}
+	return nil
+}
+
+func (m *machine) cancelled(e knowngood.LogEntry) error {
+	b, err := Decode[CancelBody](e)
+	if err != nil || m.ended != nil || m.cancel != nil {
+		return err
+	}
+	m.cancel = &b
+	if m.step != nil {
+		m.wayBack = wayBack(m.step)
+	}
+	return nil
+}
+
+// wayBack is where a step goes when it is cancelled, or End.
+func wayBack(s *Step) string {
+	for _, jump := range []string{s.OnCancel, s.OnFailure} {
+		if name, ok := strings.CutPrefix(jump, "step:"); ok {
+			return name
+		}
+	}
+	return End
+}
+
+// scope is what the references of the next step are resolved in.
+func (m *machine) scope() *scope {
+	return &scope{doc: m.doc, start: m.start, vars: m.vars, outputs: m.outputs, budget: maxResolved}
+}

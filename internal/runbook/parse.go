@@ -1,0 +1,473 @@
+package runbook
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/runbook/jsonpath"
+	"github.com/knowngood/knowngood/internal/runbook/pattern"
+)
+
+// Parse reads a runbook in YAML or JSON. The error joins one
+// *knowngood.FileError for each problem. What needs the API models, and what
+// concerns more than one step, is left to Validate.
+func Parse(file string, data []byte) (*Document, error) {
+	root, err := readNodes(file, data)
+	if err != nil {
+		return nil, err
+	}
+	d := &Document{File: file, SHA256: hash(data), index: map[string]int{}}
+	p := &docParser{checker{doc: d}}
+	p.document(root)
+	if len(p.problems) > 0 {
+		errs := make([]error, len(p.problems))
+		for i, problem := range p.problems {
+			errs[i] = problem
+		}
+		return nil, errors.Join(errs...)
+	}
+	return d, nil
+}
+
+type docParser struct{ checker }
+
+// object reports a node that is no map, and keys that are not known.
+func (p *docParser) object(n *node, what string, known ...string) bool {
+	if n.kind != mapNode {
+		p.add(n.pos, "a map", "%s is %s", what, n.what())
+		return false
+	}
+	for _, f := range n.fields {
+		if !slices.Contains(known, f.name) {
+			p.add(f.pos, strings.Join(known, ", "), "%s has no key %q%s", what, f.name, near(f.name, known))
+		}
+	}
+	return true
+}
+
+func (p *docParser) str(n *node, what string) string {
+	if n == nil {
+		return ""
+	}
+	if n.kind != scalarNode {
+		p.add(n.pos, "text", "%s is %s", what, n.what())
+		return ""
+	}
+	return text(n.scalar)
+}
+
+func (p *docParser) document(root *node) {
+	if !p.object(root, "the document", "schemaVersion", "description", "assumeRole", "parameters", "variables", "mainSteps", "outputs", "files") {
+		return
+	}
+	version := root.get("schemaVersion")
+	switch v := p.str(version, "schemaVersion"); {
+	case version == nil:
+		p.add(root.pos, "schemaVersion: '0.3'", "the document has no schemaVersion")
+	case v != "0.3":
+		p.add(version.pos, "'0.3', an Automation runbook", "schemaVersion is %s", excerpt(v))
+	}
+	p.doc.Description = p.str(root.get("description"), "description")
+	p.doc.assumeRole = root.get("assumeRole")
+	p.str(p.doc.assumeRole, "assumeRole")
+	p.templates(p.doc.assumeRole)
+	p.doc.files = root.get("files")
+	p.parameters(root.get("parameters"))
+	p.variables(root.get("variables"))
+	p.outputRefs(root.get("outputs"))
+	steps := root.get("mainSteps")
+	switch {
+	case steps == nil:
+		p.add(root.pos, "mainSteps: a list of steps", "the document has no mainSteps")
+	case steps.kind != listNode || len(steps.list) == 0:
+		p.add(steps.pos, "a list of steps", "mainSteps is %s", emptyOr(steps))
+	case len(steps.list) > MaxSteps:
+		p.add(steps.pos, fmt.Sprintf("at most %d", MaxSteps), "mainSteps has %d steps", len(steps.list))
+	default:
+		p.steps(steps.list)
+	}
+}
+
+func emptyOr(n *node) string {
+	if n.kind == listNode || n.kind == mapNode && len(n.fields) == 0 {
+		return "empty"
+	}
+	return n.what()
+}
+
+// templates compiles the references in all texts below a node.
+func (p *docParser) templates(n *node) {
+	if n == nil {
+		return
+	}
+	if s, ok := n.scalar.(string); ok && n.kind == scalarNode {
+		t, err := parseTemplate(s)
+		if err != nil {
+			p.add(n.pos, "{{ Parameter }}, {{ Step.Output }}, {{ variable:Name }} or {{ global:REGION }}", "%s", oneLine(err))
+		}
+		n.text = t
+	}
+	for _, item := range n.list {
+		p.templates(item)
+	}
+	for _, f := range n.fields {
+		p.templates(f.value)
+	}
+}
+
+func oneLine(err error) string {
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return first
+}
+
+func (p *docParser) typeOf(n *node, what string, aws bool, standard Type) Type {
+	if n == nil {
+		return standard
+	}
+	t := Type(p.str(n, what+": type"))
+	base, ok := t.base()
+	if !ok || !aws && base != t {
+		p.add(n.pos, strings.Join(typeNames, ", "), "%s has the type %s%s", what, excerpt(string(t)), near(string(t), typeNames))
+	}
+	return t
+}
+
+func (p *docParser) integer(n *node, what string) *int64 {
+	if n == nil {
+		return nil
+	}
+	v, err := integer(n.scalar)
+	if n.kind != scalarNode || err != nil {
+		p.add(n.pos, "a whole number", "%s is %s", what, excerpt(text(n.plain())))
+		return nil
+	}
+	i := v.(int64)
+	if i < 0 {
+		p.add(n.pos, "zero or more", "%s is %d", what, i)
+	}
+	return &i
+}
+
+func (p *docParser) bool(n *node, what string, standard bool) bool {
+	if n == nil {
+		return standard
+	}
+	v, err := boolean(n.scalar)
+	if n.kind != scalarNode || err != nil {
+		p.add(n.pos, "true or false", "%s is %s", what, excerpt(text(n.plain())))
+		return standard
+	}
+	return v.(bool)
+}
+
+func (p *docParser) parameters(n *node) {
+	if n == nil {
+		return
+	}
+	if n.kind != mapNode {
+		p.add(n.pos, "a map of parameters", "parameters is %s", n.what())
+		return
+	}
+	for _, f := range n.fields {
+		what := "parameter " + f.name
+		if !nameForm.MatchString(f.name) {
+			p.add(f.pos, "letters, digits, _, - and .", "%s has a name that can't be referred to", what)
+		}
+		if !p.object(f.value, what, "type", "description", "default", "allowedValues", "allowedPattern",
+			"minChars", "maxChars", "minItems", "maxItems", "displayType", "interpolationType") {
+			continue
+		}
+		param := &Parameter{
+			Name:           f.name,
+			Type:           p.typeOf(f.value.get("type"), what, true, ""),
+			Description:    p.str(f.value.get("description"), what+": description"),
+			AllowedPattern: p.str(f.value.get("allowedPattern"), what+": allowedPattern"),
+			MinChars:       p.integer(f.value.get("minChars"), what+": minChars"),
+			MaxChars:       p.integer(f.value.get("maxChars"), what+": maxChars"),
+			MinItems:       p.integer(f.value.get("minItems"), what+": minItems"),
+			MaxItems:       p.integer(f.value.get("maxItems"), what+": maxItems"),
+			pos:            f.pos,
+		}
+		if param.Type == "" && f.value.get("type") == nil {
+			p.add(f.pos, "type: "+strings.Join(typeNames, ", "), "%s has no type", what)
+		}
+		if n := f.value.get("allowedPattern"); n != nil {
+			param.patternPos = n.pos
+			if _, err := pattern.Compile(param.AllowedPattern); err != nil {
+				p.add(n.pos, "a regular expression", "%s: %v", what, err)
+			}
+		}
+		if n := f.value.get("allowedValues"); n != nil {
+			if n.kind != listNode {
+				p.add(n.pos, "a list", "%s: allowedValues is %s", what, n.what())
+			} else {
+				param.AllowedValues, param.hasAllowedValues = n.plain().([]any), true
+			}
+		}
+		if n := f.value.get("default"); n != nil {
+			param.defaultPos, param.hasDefault = n.pos, true
+			p.parameterDefault(param, n)
+		}
+		p.doc.Parameters = append(p.doc.Parameters, param)
+	}
+}
+
+// parameterDefault checks a default as if it had been given. An empty one
+// means "nothing given" to most authors and is let through.
+func (p *docParser) parameterDefault(param *Parameter, n *node) {
+	v := n.plain()
+	if s, ok := v.(string); ok && (strings.Contains(s, "{{ssm:") || strings.Contains(s, "{{ ssm:")) {
+		p.add(n.pos, "a value", "parameter %s: defaults from Parameter Store are not resolved by this version", param.Name)
+		return
+	}
+	if _, known := param.Type.base(); !known {
+		return
+	}
+	value, err := param.read(v)
+	if err == nil && !empty(value) {
+		err = param.accept(value)
+	}
+	if err != nil {
+		p.add(n.pos, "a default that the parameter allows", "parameter %s: %v", param.Name, err)
+		return
+	}
+	param.Default = value
+}
+
+func (p *docParser) variables(n *node) {
+	if n == nil {
+		return
+	}
+	if n.kind != mapNode {
+		p.add(n.pos, "a map of variables", "variables is %s", n.what())
+		return
+	}
+	for _, f := range n.fields {
+		what := "variable " + f.name
+		if !nameForm.MatchString(f.name) {
+			p.add(f.pos, "letters, digits, _, - and .", "%s has a name that can't be referred to", what)
+		}
+		if !p.object(f.value, what, "type", "description", "default") {
+			continue
+		}
+		v := &Variable{
+			Name:        f.name,
+			Type:        p.typeOf(f.value.get("type"), what, false, String),
+			Description: p.str(f.value.get("description"), what+": description"),
+			pos:         f.pos,
+		}
+		if n := f.value.get("default"); n != nil {
+			value, err := assign(n.plain(), v.Type)
+			if err != nil {
+				p.add(n.pos, string(v.Type), "%s: the default: %v", what, err)
+			}
+			v.Default = value
+		}
+		p.doc.Variables = append(p.doc.Variables, v)
+	}
+}
+
+// assign converts a value for a variable; "" stands for an absent one.
+func assign(v any, t Type) (any, error) {
+	if v == "" && t != String {
+		return t.zero(), nil
+	}
+	return convert(v, t)
+}
+
+func (p *docParser) outputRefs(n *node) {
+	if n == nil {
+		return
+	}
+	if n.kind != listNode {
+		p.add(n.pos, "a list of Step.Output", "outputs is %s", n.what())
+		return
+	}
+	for _, item := range n.list {
+		s := strings.TrimSpace(strings.TrimSuffix(strings.TrimPrefix(p.str(item, "an output"), "{{"), "}}"))
+		ref, err := ParseReference(s)
+		if err != nil || ref.Kind != RefOutput && ref.Kind != RefVariable {
+			p.add(item.pos, "Step.Output", "the output %s", excerpt(s))
+			continue
+		}
+		p.doc.OutputRefs = append(p.doc.OutputRefs, ref)
+		p.doc.outputPos = append(p.doc.outputPos, item.pos)
+	}
+}
+
+var stepName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+
+func (p *docParser) steps(list []*node) {
+	d := p.doc
+	for _, n := range list {
+		s := p.step(n)
+		if s == nil {
+			continue
+		}
+		if first, ok := d.Step(s.Name); ok {
+			p.add(s.Position, "another name", "the step %s is there twice, first in line %d", s.Name, first.Position.Line)
+			continue
+		}
+		s.number = len(d.steps)
+		d.index[s.Name] = s.number
+		d.steps = append(d.steps, s)
+	}
+	for i, s := range d.steps {
+		p.targets(s)
+		switch {
+		case s.NextStep != "":
+			s.following = s.NextStep
+		case !s.IsEnd && i+1 < len(d.steps):
+			s.following = d.steps[i+1].Name
+		}
+		if s.run != nil {
+			s.run.check(&p.checker, s)
+		}
+	}
+}
+
+// stepKeys are the keys of a step: "Properties shared by all actions".
+var stepKeys = []string{"name", "action", "description", "onFailure", "onCancel", "isCritical", "isEnd", "nextStep", "maxAttempts", "timeoutSeconds", "inputs", "outputs"}
+
+func (p *docParser) step(n *node) *Step {
+	if !p.object(n, "a step", stepKeys...) {
+		return nil
+	}
+	s := &Step{
+		Name:     p.str(n.get("name"), "name"),
+		Position: n.pos,
+		inputs:   n.get("inputs"),
+		timeout:  n.get("timeoutSeconds"),
+		keys:     map[string]knowngood.Position{},
+	}
+	for _, f := range n.fields {
+		s.keys[f.name] = f.value.pos
+	}
+	if pos, ok := s.keys["name"]; ok {
+		s.Position = pos
+	}
+	what := "step " + s.Name
+	if s.Name == "" {
+		p.add(n.pos, "name", "a step has no name")
+		return nil
+	}
+	if !stepName.MatchString(s.Name) {
+		p.add(s.Position, "up to 128 letters, digits, _ and -", "the step has the name %s", excerpt(s.Name))
+		return nil
+	}
+	s.Action = p.str(n.get("action"), what+": action")
+	if s.Action == "" {
+		p.add(s.Position, "action", "%s has no action", what)
+	}
+	s.run = actions[s.Action]
+	s.Description = p.str(n.get("description"), what+": description")
+	s.NextStep = p.str(n.get("nextStep"), what+": nextStep")
+	s.IsEnd = p.bool(n.get("isEnd"), what+": isEnd", false)
+	s.OnFailure = p.jump(n.get("onFailure"), what+": onFailure", "Abort", "Continue")
+	s.OnCancel = p.jump(n.get("onCancel"), what+": onCancel", "Abort")
+	s.IsCritical = p.bool(n.get("isCritical"), what+": isCritical", s.OnFailure != "Continue")
+	s.MaxAttempts = 1
+	if v := p.integer(n.get("maxAttempts"), what+": maxAttempts"); v != nil {
+		if s.MaxAttempts = *v; *v < 1 || *v > maxAttempts {
+			p.add(s.keys["maxAttempts"], fmt.Sprintf("1 to %d", maxAttempts), "%s: maxAttempts is %d", what, *v)
+		}
+	}
+	if s.timeout != nil {
+		p.templates(s.timeout)
+		if s.timeout.text == nil {
+			if v := p.integer(s.timeout, what+": timeoutSeconds"); v != nil && (*v == 0 || *v > maxTimeout) {
+				p.add(s.timeout.pos, fmt.Sprintf("1 to %d", maxTimeout), "%s: timeoutSeconds is %d", what, *v)
+			}
+		}
+	}
+	if s.inputs != nil && s.inputs.kind != mapNode {
+		if s.inputs.kind != scalarNode || s.inputs.scalar != nil {
+			p.add(s.inputs.pos, "a map", "%s: inputs is %s", what, s.inputs.what())
+		}
+		s.inputs = nil
+	}
+	p.templates(s.inputs)
+	p.outputs(s, n.get("outputs"))
+	return s
+}
+
+const (
+	maxAttempts = 100
+	maxTimeout  = 30 * 24 * 3600 // seconds; AWS's limit for a step that waits for a person
+)
+
+// jump reads onFailure or onCancel: one of the words, or step:NAME.
+func (p *docParser) jump(n *node, what string, words ...string) string {
+	if n == nil {
+		return "Abort"
+	}
+	v := strings.TrimSpace(p.str(n, what))
+	for _, w := range words {
+		if strings.EqualFold(v, w) {
+			return w
+		}
+	}
+	if name, ok := strings.CutPrefix(v, "step:"); ok {
+		return "step:" + strings.TrimSpace(name)
+	}
+	p.add(n.pos, strings.Join(words, ", ")+" or step:NAME", "%s is %s", what, excerpt(v))
+	return "Abort"
+}
+
+// targets checks the steps that a step names.
+func (p *docParser) targets(s *Step) {
+	if s.NextStep != "" {
+		p.target(s.keys["nextStep"], s, "nextStep", s.NextStep)
+	}
+	if name, ok := strings.CutPrefix(s.OnFailure, "step:"); ok {
+		p.target(s.keys["onFailure"], s, "onFailure", name)
+	}
+	if name, ok := strings.CutPrefix(s.OnCancel, "step:"); ok {
+		p.target(s.keys["onCancel"], s, "onCancel", name)
+	}
+}
+
+func (p *docParser) outputs(s *Step, n *node) {
+	if n == nil {
+		return
+	}
+	if n.kind != listNode {
+		p.add(n.pos, "a list of outputs", "step %s: outputs is %s", s.Name, n.what())
+		return
+	}
+	for _, item := range n.list {
+		what := fmt.Sprintf("step %s: an output", s.Name)
+		if !p.object(item, what, "Name", "Selector", "Type") {
+			continue
+		}
+		o := Output{
+			Name:     p.str(item.get("Name"), what),
+			Selector: p.str(item.get("Selector"), what),
+			Type:     p.typeOf(item.get("Type"), what, false, String),
+			pos:      item.pos,
+		}
+		if !nameForm.MatchString(o.Name) {
+			p.add(item.pos, "Name: letters, digits, _, - and .", "%s has the name %s", what, excerpt(o.Name))
+			continue
+		}
+		if slices.ContainsFunc(s.Outputs, func(other Output) bool { return other.Name == o.Name }) {
+			p.add(item.pos, "another name", "step %s: the output %s is there twice", s.Name, o.Name)
+			continue
+		}
+		path, err := jsonpath.Parse(o.Selector)
+		if err != nil {
+			pos := item.pos
+			if sel := item.get("Selector"); sel != nil {
+				pos = sel.pos
+			}
+			p.add(pos, "Selector: a JSONPath", "step %s: the output %s: %v", s.Name, o.Name, err)
+			continue
+		}
+		o.path = path
+		s.Outputs = append(s.Outputs, o)
+	}
+}
