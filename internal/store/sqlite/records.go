@@ -1,0 +1,143 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+
+	"github.com/knowngood/knowngood"
+)
+
+// PutPlan keeps a plan and its document. A plan that is there already is the
+// same plan, for its hash is its name.
+func (s *Store) PutPlan(ctx context.Context, p *knowngood.Plan) error {
+	body, err := encode(p)
+	if err != nil {
+		return err
+	}
+	if err := s.exec(ctx, "INSERT INTO documents (sha256, content) VALUES (?, ?) ON CONFLICT DO NOTHING", p.Document.SHA256, p.Document.Content); err != nil {
+		return err
+	}
+	return s.exec(ctx, "INSERT INTO plans (hash, run, body) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING", p.Hash, p.RunID, body)
+}
+
+// Plan gives a plan by its hash or the beginning of it, as it was written: its
+// numbers are json.Numbers, so that its hash can be checked.
+func (s *Store) Plan(ctx context.Context, hash string) (json.RawMessage, error) {
+	from, to := prefixRange(hash)
+	return onlyBody[json.RawMessage](ctx, s.read, "plan", hash, "SELECT body FROM plans WHERE hash >= ? AND hash < ? ORDER BY hash LIMIT 2", from, to)
+}
+
+// PutApproval records a person's decision on a plan. A later decision of the
+// same person takes the place of the earlier one.
+func (s *Store) PutApproval(ctx context.Context, a knowngood.Approval) error {
+	body, err := encode(a)
+	if err != nil {
+		return err
+	}
+	return s.exec(ctx, "INSERT INTO approvals (plan_hash, by, time, body) VALUES (?, ?, ?, ?) ON CONFLICT (plan_hash, by) DO UPDATE SET time = excluded.time, body = excluded.body",
+		a.PlanHash, a.By, micros(a.Time), body)
+}
+
+// Approvals lists the decisions on a plan, the earliest first.
+func (s *Store) Approvals(ctx context.Context, planHash string) ([]knowngood.Approval, error) {
+	return bodies[knowngood.Approval](ctx, s.read, "SELECT body FROM approvals WHERE plan_hash = ? ORDER BY time, by", planHash)
+}
+
+// PutFinding writes a finding.
+func (s *Store) PutFinding(ctx context.Context, f knowngood.Finding) error {
+	body, err := encode(f)
+	if err != nil {
+		return err
+	}
+	return s.exec(ctx, "INSERT INTO findings (id, state, resource, body) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state, resource = excluded.resource, body = excluded.body",
+		f.ID, f.State, likeKey(f.Resource), body)
+}
+
+// Finding gives a finding by its id or the beginning of it.
+func (s *Store) Finding(ctx context.Context, id string) (knowngood.Finding, error) {
+	from, to := prefixRange(id)
+	return onlyBody[knowngood.Finding](ctx, s.read, "finding", id, "SELECT body FROM findings WHERE id >= ? AND id < ? ORDER BY id LIMIT 2", from, to)
+}
+
+// Findings lists all findings by id.
+func (s *Store) Findings(ctx context.Context) ([]knowngood.Finding, error) {
+	return bodies[knowngood.Finding](ctx, s.read, "SELECT body FROM findings ORDER BY id")
+}
+
+// PutEvaluation keeps a rule's latest verdict on a resource.
+func (s *Store) PutEvaluation(ctx context.Context, e knowngood.Evaluation) error {
+	body, err := encode(e)
+	if err != nil {
+		return err
+	}
+	return s.exec(ctx, "INSERT INTO evaluations (rule, resource, body) VALUES (?, ?, ?) ON CONFLICT (rule, resource) DO UPDATE SET body = excluded.body",
+		e.Rule, likeKey(e.Resource), body)
+}
+
+// Evaluations lists the latest verdicts.
+func (s *Store) Evaluations(ctx context.Context) ([]knowngood.Evaluation, error) {
+	return bodies[knowngood.Evaluation](ctx, s.read, "SELECT body FROM evaluations ORDER BY rule, resource")
+}
+
+// PutItem keeps a configuration item if it differs from the newest one of its
+// resource, the times of capture apart, and says whether it did.
+func (s *Store) PutItem(ctx context.Context, r knowngood.Resource) (changed bool, err error) {
+	body, err := encode(r)
+	if err != nil {
+		return false, err
+	}
+	same := r
+	same.CaptureTime, same.StateID = time.Time{}, ""
+	plain, err := encode(same)
+	if err != nil {
+		return false, err
+	}
+	sum := sha256.Sum256([]byte(plain))
+	hash := hex.EncodeToString(sum[:])
+	res, err := s.write.ExecContext(ctx, `INSERT INTO items (resource, captured, hash, body) SELECT ?1, ?2, ?3, ?4
+		WHERE ?3 IS NOT (SELECT hash FROM items WHERE resource = ?1 ORDER BY captured DESC LIMIT 1)
+		ON CONFLICT (resource, captured) DO UPDATE SET hash = excluded.hash, body = excluded.body`,
+		likeKey(r.Key()), micros(r.CaptureTime), hash, body)
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
+}
+
+// History lists a resource's items, the newest first.
+func (s *Store) History(ctx context.Context, k knowngood.ResourceKey) ([]knowngood.Resource, error) {
+	return bodies[knowngood.Resource](ctx, s.read, "SELECT body FROM items WHERE resource = ? ORDER BY captured DESC", likeKey(k))
+}
+
+// PutResidual lists a resource that a remediation left behind.
+func (s *Store) PutResidual(ctx context.Context, r knowngood.Residual) error {
+	body, err := encode(r)
+	if err != nil {
+		return err
+	}
+	return s.exec(ctx, "INSERT INTO residuals (resource, body) VALUES (?, ?) ON CONFLICT (resource) DO UPDATE SET body = excluded.body", likeKey(r.Resource), body)
+}
+
+// Residuals lists what was left behind.
+func (s *Store) Residuals(ctx context.Context) ([]knowngood.Residual, error) {
+	return bodies[knowngood.Residual](ctx, s.read, "SELECT body FROM residuals ORDER BY resource")
+}
+
+// PutException keeps automatic remediation off a resource.
+func (s *Store) PutException(ctx context.Context, e knowngood.Exception) error {
+	body, err := encode(e)
+	if err != nil {
+		return err
+	}
+	return s.exec(ctx, "INSERT INTO exceptions (rule, resource, body) VALUES (?, ?, ?) ON CONFLICT (rule, resource) DO UPDATE SET body = excluded.body",
+		e.Rule, likeKey(e.Resource), body)
+}
+
+// Exceptions lists the remediation exceptions, expired ones too.
+func (s *Store) Exceptions(ctx context.Context) ([]knowngood.Exception, error) {
+	return bodies[knowngood.Exception](ctx, s.read, "SELECT body FROM exceptions ORDER BY rule, resource")
+}
