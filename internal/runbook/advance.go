@@ -148,7 +148,7 @@ func (m *machine) act(n Next, t *turn, mv move) (Next, error) {
 		return n, nil
 	case m.interrupted():
 		return m.end(n, StepCancelled, nil)
-	case !t.due.IsZero() && !t.now.Before(t.due):
+	case !t.due.IsZero() && !t.now.Before(t.due) && !lastLook(t, mv):
 		message := fmt.Sprintf("timed out after %d s", int(t.due.Sub(t.started).Seconds()))
 		if m.reason != "" {
 			message += ": " + m.reason
@@ -167,6 +167,12 @@ func (m *machine) act(n Next, t *turn, mv move) (Next, error) {
 		return n, nil
 	}
 	return Next{}, fmt.Errorf("%s made no move", m.step.Action)
+}
+
+// lastLook says whether a move is the poll that a wait makes when its time is
+// over: the state may have come during the last pause.
+func lastLook(t *turn, mv move) bool {
+	return mv.call != nil && mv.call.Purpose == PurposeWait && t.waited
 }
 
 // turn is the action's view of the step under way.
@@ -273,9 +279,11 @@ func (m *machine) callOutputs() map[string]any {
 }
 
 // failAttempt tries again, or ends the step. What no call decided would fail
-// again in the same way.
+// again in the same way; a call that was answered, and whose answer had an
+// output of the wrong type, may have been a write that must not be repeated.
 func (m *machine) failAttempt(n Next, status StepStatus, f *Failure) (Next, error) {
-	if int64(m.attempt) < m.step.MaxAttempts && len(m.outcomes) > 0 && !m.interrupted() {
+	again := len(m.outcomes) > 0 && f.Code != CodeInvalidOutput
+	if again && int64(m.attempt) < m.step.MaxAttempts && !m.interrupted() {
 		pause := time.Second << min(m.attempt-1, 5) // 1, 2, 4 … 32 s
 		return m.entry(n, knowngood.EntryWait, WaitBody{
 			Until: m.now.Add(pause), Retry: true,
@@ -344,7 +352,7 @@ func (m *machine) finish() (Next, error) {
 	end := RunEndedBody{State: knowngood.RunSuccess}
 	var notes []string
 	for _, f := range m.failures {
-		line := fmt.Sprintf("step %s %s: %s", f.step, statusWord[f.status], f.message)
+		line := fmt.Sprintf("step %s %s%s", f.step, statusWord[f.status], f.message)
 		if !f.decisive || end.FailedStep != "" {
 			if f.recovery {
 				line = "on the way back " + line
@@ -379,7 +387,9 @@ func (m *machine) finish() (Next, error) {
 	return m.entry(Next{}, knowngood.EntryRunEnded, end)
 }
 
-var statusWord = map[StepStatus]string{StepFailed: "failed", StepTimedOut: "timed out", StepCancelled: "was interrupted"}
+// statusWord leads to a failure's message, which for the others says what
+// happened.
+var statusWord = map[StepStatus]string{StepFailed: "failed: ", StepCancelled: "was "}
 
 func nonEmpty(s string) []string {
 	if s == "" {

@@ -49,6 +49,15 @@ type CallError struct {
 	Retryable bool `json:"retryable,omitempty"`
 }
 
+// Codes of errors that no service sent.
+const (
+	// CodeInvalidInput: the input does not fit the model; nothing was sent.
+	CodeInvalidInput = "InvalidInput"
+	// CodeInvalidOutput: the call was answered, and an output that the step
+	// declares could not be taken from the answer.
+	CodeInvalidOutput = "InvalidOutput"
+)
+
 // Error implements error.
 func (e *CallError) Error() string { return e.Code + ": " + e.Message }
 
