@@ -38,21 +38,21 @@ func (l *MemLog) Entries(ctx context.Context, _ string) ([]knowngood.LogEntry, e
 }
 
 // Append implements RunLog.
-func (l *MemLog) Append(ctx context.Context, run RunRef, entries []knowngood.LogEntry, state knowngood.RunState, message string, wake *time.Time) error {
+func (l *MemLog) Append(ctx context.Context, runID string, epoch int64, entries []knowngood.LogEntry, state knowngood.RunState, message string, wake *time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if run.Epoch < l.epoch {
-		return knowngood.E(knowngood.Conflict, "append to the log of "+run.ID, "the lease of epoch %d was taken over by epoch %d", run.Epoch, l.epoch)
+	if epoch < l.epoch {
+		return knowngood.E(knowngood.Conflict, "append to the log of "+runID, "the lease of epoch %d was taken over by epoch %d", epoch, l.epoch)
 	}
 	for i, e := range entries {
 		if want := int64(len(l.entries) + i + 1); e.Seq != want {
-			return knowngood.E(knowngood.Conflict, "append to the log of "+run.ID, "entry %d comes where %d is next", e.Seq, want)
+			return knowngood.E(knowngood.Conflict, "append to the log of "+runID, "entry %d comes where %d is next", e.Seq, want)
 		}
 	}
-	l.epoch = run.Epoch
+	l.epoch = epoch
 	l.entries = append(l.entries, entries...)
 	l.state, l.message, l.wake = state, message, wake
 	return nil

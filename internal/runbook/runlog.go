@@ -7,12 +7,6 @@ import (
 	"github.com/knowngood/knowngood"
 )
 
-// RunRef names a run and the lease under which it is worked on.
-type RunRef struct {
-	ID    string
-	Epoch int64 // of the lease; an older one than the run's is refused
-}
-
 // RunLog keeps the logs of runs. The store implements it.
 type RunLog interface {
 	// Entries gives a run's log in order. It may be called again at any time.
@@ -23,7 +17,7 @@ type RunLog interface {
 	// nothing, and returns only once they are durable. entries may be empty:
 	// then only state, message and wake change. An error of kind Conflict says
 	// that nothing was written because a number is taken or the lease's epoch
-	// is old. After any other error it is not known whether it was written:
+	// is not the run's: the log then has to be read again. After any other error it is not known whether it was written:
 	// the caller stops and reads the log again.
-	Append(ctx context.Context, run RunRef, entries []knowngood.LogEntry, state knowngood.RunState, message string, wake *time.Time) error
+	Append(ctx context.Context, runID string, epoch int64, entries []knowngood.LogEntry, state knowngood.RunState, message string, wake *time.Time) error
 }
