@@ -210,6 +210,14 @@ func (r *reader) bounded(tokens token.Tokens) error {
 
 func (r *reader) at(n ast.Node) knowngood.Position {
 	p := knowngood.Position{File: r.file}
+	switch m := n.(type) { // whose own token is the colon
+	case *ast.MappingNode:
+		if len(m.Values) > 0 && !m.IsFlowStyle {
+			n = m.Values[0].Key
+		}
+	case *ast.MappingValueNode:
+		n = m.Key
+	}
 	if t := n.GetToken(); t != nil && t.Position != nil {
 		p.Line, p.Col = t.Position.Line, t.Position.Column
 	}

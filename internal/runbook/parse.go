@@ -303,11 +303,14 @@ var stepName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
 func (p *docParser) steps(list []*node) {
 	d := p.doc
+	broken := map[string]bool{} // steps with problems of which others would follow
 	for _, n := range list {
+		before := len(p.problems)
 		s := p.step(n)
 		if s == nil {
 			continue
 		}
+		broken[s.Name] = len(p.problems) > before
 		if first, ok := d.Step(s.Name); ok {
 			p.add(s.Position, "another name", "the step %s is there twice, first in line %d", s.Name, first.Position.Line)
 			continue
@@ -324,7 +327,7 @@ func (p *docParser) steps(list []*node) {
 		case !s.IsEnd && i+1 < len(d.steps):
 			s.following = d.steps[i+1].Name
 		}
-		if s.run != nil {
+		if s.run != nil && !broken[s.Name] {
 			s.run.check(&p.checker, s)
 		}
 	}

@@ -17,7 +17,8 @@ type RunLog interface {
 	// nothing, and returns only once they are durable. entries may be empty:
 	// then only state, message and wake change. An error of kind Conflict says
 	// that nothing was written because a number is taken or the lease's epoch
-	// is not the run's: the log then has to be read again. After any other error it is not known whether it was written:
-	// the caller stops and reads the log again.
+	// is not the run's; a cancel request is one way in which a number gets
+	// taken. After any other error it is not known whether it was written, and
+	// the log has to be read again.
 	Append(ctx context.Context, runID string, epoch int64, entries []knowngood.LogEntry, state knowngood.RunState, message string, wake *time.Time) error
 }
