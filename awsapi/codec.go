@@ -30,7 +30,28 @@ type codec struct {
 	shapes  []Shape
 	members []Member       // reading: what is left of the slab
 	traits  []MemberTraits // likewise
+	lists   []string       // likewise: enums and the like
+	errors  []*Shape       // likewise
 }
+
+// sizes are how many there are of what is read into slabs.
+type sizes struct{ members, traits, lists, errors int }
+
+// The fewest bytes that one of a thing is written in. They bound the memory
+// that a corrupt pack can ask for to a small multiple of its size.
+const (
+	leastText = 1
+	leastAny  = 1
+	// leastMember is name, shape, wire name, location, flags, traits.
+	leastMember = 6
+	// leastTraits are five texts.
+	leastTraits = 5
+	// leastShape is name, type, flags, members, enum, rare.
+	leastShape = 6
+	// leastOperation are nine texts, response code, input, output, errors, and
+	// seven more.
+	leastOperation = 19
+)
 
 var errCorrupt = errors.New("awsapi: the model pack is corrupt")
 
@@ -63,7 +84,7 @@ func encodeService(s *Service) []byte {
 
 func decodeService(raw []byte) (*Service, error) {
 	c := &codec{reading: true, in: raw}
-	n := c.count(0)
+	n := c.count(0, leastText)
 	lengths := make([]int, n)
 	total := 0
 	for i := range lengths {
@@ -105,11 +126,12 @@ func (c *codec) uint(v uint64) uint64 {
 	return v
 }
 
-// count is uint for the length of a list. What is read is never more than the
-// bytes that are left, so that a corrupt pack can't ask for memory.
-func (c *codec) count(n int) int {
+// count is uint for the length of a list, each of whose elements takes at least
+// so many bytes: what is read is never more than the bytes that are left have
+// room for.
+func (c *codec) count(n, least int) int {
 	v := c.uint(uint64(n))
-	if c.reading && v > uint64(len(c.in)) {
+	if c.reading && v > uint64(len(c.in)/least) {
 		c.fail()
 		return 0
 	}
@@ -147,8 +169,8 @@ func (c *codec) int(p *int) { *p = int(c.uint(uint64(*p))) }
 func (c *codec) float(p *float64) { *p = math.Float64frombits(c.uint(math.Float64bits(*p))) }
 
 // list codes a list whose elements are coded by each.
-func list[T any](c *codec, p *[]T, each func(*T)) {
-	n := c.count(len(*p))
+func list[T any](c *codec, p *[]T, least int, each func(*T)) {
+	n := c.count(len(*p), least)
 	if c.reading && n > 0 {
 		*p = make([]T, n)
 	}
@@ -157,7 +179,18 @@ func list[T any](c *codec, p *[]T, each func(*T)) {
 	}
 }
 
-func (c *codec) strings(p *[]string) { list(c, p, c.text) }
+// slabList is list with the elements in a slab, for lists that are many.
+func slabList[T any](c *codec, p *[]T, slab *[]T, each func(*T)) {
+	n := c.count(len(*p), leastAny)
+	if c.reading && n > 0 {
+		*p = take(c, slab, n)
+	}
+	for i := range *p {
+		each(&(*p)[i])
+	}
+}
+
+func (c *codec) strings(p *[]string) { slabList(c, p, &c.lists, c.text) }
 
 // value codes a JSON value as its text.
 func (c *codec) value(p *any) {
@@ -202,30 +235,31 @@ func (c *codec) service(s *Service) {
 		c.text(p)
 	}
 	c.text(&s.HTTP2)
-	c.strings(&s.Auth)
-	c.strings(&s.Protocols)
 	c.bool(&s.QueryCompatible)
 
-	members, traits := 0, 0
+	var n sizes
 	if !c.reading {
-		members, traits = countMembers(s)
+		n = measure(s)
 	}
-	members, traits = c.count(members), c.count(traits)
+	n.members, n.traits = c.count(n.members, leastMember), c.count(n.traits, leastTraits)
+	n.lists, n.errors = c.count(n.lists, leastText), c.count(n.errors, leastAny)
 	if c.reading {
-		c.members, c.traits = make([]Member, members), make([]MemberTraits, traits)
+		c.members, c.traits, c.lists, c.errors = make([]Member, n.members), make([]MemberTraits, n.traits), make([]string, n.lists), make([]*Shape, n.errors)
 	}
-	n := c.count(len(s.shapes))
+	c.strings(&s.Auth)
+	c.strings(&s.Protocols)
+	shapes := c.count(len(s.shapes), leastShape)
 	if c.reading {
-		s.shapes = make([]Shape, n)
+		s.shapes = make([]Shape, shapes)
 	}
 	c.shapes = s.shapes
 	for i := range s.shapes {
 		c.shapeBody(&s.shapes[i])
 	}
-	list(c, &s.ops, func(o *Operation) { o.Service = s; c.operation(o) })
-	list(c, &s.paginators, c.paginator)
-	list(c, &s.waiters, c.waiter)
-	list(c, &s.context, func(p *ClientContextParam) { c.text(&p.Name); c.text(&p.Type) })
+	list(c, &s.ops, leastOperation, func(o *Operation) { o.Service = s; c.operation(o) })
+	list(c, &s.paginators, leastAny, c.paginator)
+	list(c, &s.waiters, leastAny, c.waiter)
+	list(c, &s.context, leastAny, func(p *ClientContextParam) { c.text(&p.Name); c.text(&p.Type) })
 	rules := string(s.ruleSet)
 	c.text(&rules)
 	if c.reading {
@@ -233,24 +267,35 @@ func (c *codec) service(s *Service) {
 	}
 }
 
-func countMembers(s *Service) (members, traits int) {
+func measure(s *Service) sizes {
+	n := sizes{lists: len(s.Auth) + len(s.Protocols)}
 	count := func(m *Member) {
 		if m != nil {
-			members++
+			n.members++
 			if m.Traits != nil {
-				traits++
+				n.traits++
 			}
 		}
 	}
 	for i := range s.shapes {
 		sh := &s.shapes[i]
+		n.lists += len(sh.Enum)
 		for j := range sh.Members {
 			count(&sh.Members[j])
 		}
 		count(sh.Elem)
 		count(sh.Key)
 	}
-	return members, traits
+	for i := range s.ops {
+		o := &s.ops[i]
+		n.errors += len(o.Errors)
+		n.lists += len(o.Auth) + len(o.ChecksumAlgorithms) + len(o.RequestCompression)
+	}
+	for i := range s.paginators {
+		p := &s.paginators[i]
+		n.lists += len(p.InputToken) + len(p.OutputToken) + len(p.ResultKey) + len(p.NonAggregate)
+	}
+	return n
 }
 
 // take gives n elements of a slab.
@@ -268,7 +313,7 @@ func (c *codec) shapeBody(s *Shape) {
 	c.text(&s.Name)
 	s.Type = ShapeType(c.uint(uint64(s.Type)))
 	s.Flags = ShapeFlags(c.uint(uint64(s.Flags)))
-	n := c.count(len(s.Members))
+	n := c.count(len(s.Members), leastMember)
 	if c.reading && n > 0 {
 		s.Members = take(c, &c.members, n)
 	}
@@ -349,7 +394,7 @@ func (c *codec) operation(o *Operation) {
 	c.int(&o.ResponseCode)
 	c.shape(&o.Input)
 	c.shape(&o.Output)
-	list(c, &o.Errors, c.shape)
+	slabList(c, &o.Errors, &c.errors, c.shape)
 	c.bool(&o.ChecksumRequired)
 	c.bool(&o.UnsignedPayload)
 	c.bool(&o.Idempotent)
@@ -365,8 +410,8 @@ func (c *codec) operation(o *Operation) {
 		c.bool(&o.EndpointDiscovery)
 		c.bool(&o.Deprecated)
 	}
-	list(c, &o.Static, func(p *StaticContextParam) { c.text(&p.Name); c.value(&p.Value) })
-	list(c, &o.OpContext, func(p *OperationContextParam) { c.text(&p.Name); c.text(&p.Path) })
+	list(c, &o.Static, leastAny, func(p *StaticContextParam) { c.text(&p.Name); c.value(&p.Value) })
+	list(c, &o.OpContext, leastAny, func(p *OperationContextParam) { c.text(&p.Name); c.text(&p.Path) })
 }
 
 func (c *codec) paginator(p *Paginator) {
@@ -386,7 +431,7 @@ func (c *codec) waiter(w *Waiter) {
 	c.int(&seconds)
 	w.Delay = time.Duration(seconds) * time.Second
 	c.int(&w.MaxAttempts)
-	list(c, &w.Acceptors, func(a *Acceptor) {
+	list(c, &w.Acceptors, leastAny, func(a *Acceptor) {
 		c.text(&a.Matcher)
 		c.text(&a.Argument)
 		c.text(&a.State)

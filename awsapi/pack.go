@@ -20,8 +20,8 @@ import (
 const packMagic = "awsapi/1"
 
 // maxBlob bounds what one service may decompress to. The largest, ec2, needs
-// about 1 MB.
-const maxBlob = 64 << 20
+// about 600 kB.
+const maxBlob = 16 << 20
 
 //go:embed models.pack
 var embedded []byte
@@ -47,6 +47,7 @@ type packEntry struct {
 	Target string `json:"target,omitempty"`
 	Offset int    `json:"offset"`
 	Size   int    `json:"size"`
+	Raw    int    `json:"raw"` // size of the blob, decompressed
 }
 
 // WritePack makes a pack of services. The same services give the same bytes.
@@ -65,14 +66,18 @@ func WritePack(w io.Writer, botocore string, partitions []byte, services []*Serv
 		if err != nil {
 			return err
 		}
-		if _, err := z.Write(encodeService(s)); err != nil {
+		raw := encodeService(s)
+		if len(raw) > maxBlob {
+			return fmt.Errorf("awsapi: the model of %s has %d bytes; at most %d fit a pack", s.Name, len(raw), maxBlob)
+		}
+		if _, err := z.Write(raw); err != nil {
 			return err
 		}
 		if err := z.Close(); err != nil {
 			return err
 		}
 		index.Manifest.Operations += len(s.ops)
-		index.Services = append(index.Services, packEntry{Name: s.Name, Prefix: s.EndpointPrefix, Sign: s.SigningName, Target: s.TargetPrefix, Offset: offset, Size: blobs.Len() - offset})
+		index.Services = append(index.Services, packEntry{Name: s.Name, Prefix: s.EndpointPrefix, Sign: s.SigningName, Target: s.TargetPrefix, Offset: offset, Size: blobs.Len() - offset, Raw: len(raw)})
 	}
 	sum := sha256.Sum256(blobs.Bytes())
 	index.Manifest.SHA256 = hex.EncodeToString(sum[:])
@@ -124,7 +129,8 @@ func OpenPack(data []byte) (*Catalog, error) {
 		return nil, fmt.Errorf("%w: its sum does not fit", errCorrupt)
 	}
 	for i, e := range c.index.Services {
-		if e.Offset < 0 || e.Size < 0 || e.Offset > len(c.blobs) || e.Size > len(c.blobs)-e.Offset || i > 0 && c.index.Services[i-1].Name >= e.Name {
+		if e.Offset < 0 || e.Size < 0 || e.Offset > len(c.blobs) || e.Size > len(c.blobs)-e.Offset ||
+			e.Raw < 0 || e.Raw > maxBlob || i > 0 && c.index.Services[i-1].Name >= e.Name {
 			return nil, fmt.Errorf("%w: its entry for %s", errCorrupt, e.Name)
 		}
 	}
@@ -174,8 +180,9 @@ func (c *Catalog) Service(name string) (*Service, error) {
 	if !ok {
 		return nil, &UnknownError{Kind: "service", Name: name, Near: nearest(name, c.Services())}
 	}
-	raw, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(c.blobs[e.Offset:e.Offset+e.Size])), maxBlob))
-	if err != nil {
+	raw := make([]byte, e.Raw)
+	z := flate.NewReader(bytes.NewReader(c.blobs[e.Offset : e.Offset+e.Size]))
+	if _, err := io.ReadFull(z, raw); err != nil {
 		return nil, fmt.Errorf("%w: %s: %v", errCorrupt, name, err)
 	}
 	s, err := decodeService(raw)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -92,7 +93,11 @@ func FuzzDecodeService(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(encodeService(s))
+	whole := encodeService(s)
+	f.Add(whole)
+	f.Add(whole[:len(whole)/2])
+	f.Add([]byte{})
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if s, err := decodeService(raw); err == nil {
 			encodeService(s)
@@ -134,6 +139,74 @@ func TestEndpoints(t *testing.T) {
 		ep, err := c.ResolveEndpoint(e.service, e.params)
 		if err != nil || ep.URL != e.want {
 			t.Errorf("%s %v: %s, %v; want %s", e.service, e.params, ep.URL, err, e.want)
+		}
+	}
+}
+
+func BenchmarkServiceEC2(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		c, err := OpenPack(embedded)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		if _, err := c.Service("ec2"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// The largest service is loaded when the first command touches ec2, so it has
+// to be cheap: at most 1,300 allocations and 3 MB.
+func TestLoadingEC2IsCheap(t *testing.T) {
+	c, err := OpenPack(embedded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	s, err := c.Service("ec2")
+	runtime.ReadMemStats(&after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	allocations, size := after.Mallocs-before.Mallocs, after.TotalAlloc-before.TotalAlloc
+	t.Logf("%d operations: %d allocations, %d bytes", len(s.Operations()), allocations, size)
+	if allocations > 1300 || size > 3_000_000 {
+		t.Errorf("%d allocations and %d bytes; at most 1300 and 3,000,000", allocations, size)
+	}
+}
+
+// Whatever the bytes, reading them is an error or a service, and takes memory
+// in proportion to their number.
+func TestReadingCorruptServicesIsBounded(t *testing.T) {
+	s, err := embeddedCatalog(t).Service("sts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := encodeService(s)
+	if _, err := decodeService(whole); err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	for i := range whole {
+		if _, err := decodeService(whole[:i]); err == nil {
+			t.Fatalf("no error for the first %d of %d bytes", i, len(whole))
+		}
+		if i%11 != 0 {
+			continue // reading the memory statistics takes long
+		}
+		for _, b := range []byte{0x00, 0x7f, 0xff} {
+			changed := bytes.Clone(whole)
+			changed[i] = b
+			runtime.ReadMemStats(&before)
+			_, _ = decodeService(changed)
+			runtime.ReadMemStats(&after)
+			if size := after.TotalAlloc - before.TotalAlloc; size > uint64(200*len(whole)) {
+				t.Fatalf("byte %d as %#x: %d bytes for %d", i, b, size, len(whole))
+			}
 		}
 	}
 }

@@ -325,17 +325,16 @@ func (p *parser) member(name string, src sourceMember) (Member, error) {
 }
 
 func (p *parser) parseOperations(s *Service) error {
+	// An operation's name is its key. Where the model has another under "name",
+	// CloudFront's with a date, that one is no longer sent by any protocol.
 	for key, src := range p.doc.Operations {
 		op := Operation{
-			Service: s, Name: src.Name, Method: src.HTTP.Method, URI: src.HTTP.RequestURI, AuthType: src.AuthType, HostPrefix: src.Endpoint.HostPrefix,
+			Service: s, Name: key, Method: src.HTTP.Method, URI: src.HTTP.RequestURI, AuthType: src.AuthType, HostPrefix: src.Endpoint.HostPrefix,
 			ChecksumRequired: src.HTTPChecksumRequired || src.HTTPChecksum.RequestChecksumRequired,
 			ChecksumMember:   src.HTTPChecksum.RequestAlgorithmMember, UnsignedPayload: src.UnsignedPayload,
 			Auth: src.Auth, ChecksumModeMember: src.HTTPChecksum.RequestValidationModeMember, ChecksumAlgorithms: src.HTTPChecksum.ResponseAlgorithms,
 			RequestCompression: src.RequestCompression.Encodings, EndpointDiscovery: src.EndpointDiscovery.Required,
 			Idempotent: src.Idempotent, ReadOnly: src.ReadOnly, Deprecated: src.Deprecated,
-		}
-		if op.Name == "" {
-			op.Name = key
 		}
 		if op.Method == "" {
 			op.Method = "POST"
