@@ -13,10 +13,14 @@ import (
 type Endpoint struct {
 	URL                   string
 	Headers               http.Header
-	AuthScheme            string // sigv4, sigv4a, ...; empty: the service's
-	SigningName           string // empty: the service's
-	SigningRegion         string // empty: the request's
+	AuthScheme            string   // sigv4, sigv4a, ...; empty: the service's
+	SigningName           string   // empty: the service's
+	SigningRegion         string   // empty: the request's
+	SigningRegionSet      []string // of sigv4a
 	DisableDoubleEncoding bool
+	// Properties are all that the rules say of the endpoint: "authSchemes", of
+	// which the members above are the first usable, "backend", and the like.
+	Properties map[string]any
 }
 
 // EndpointParams are the values that an endpoint rule set decides by: Region,
@@ -221,27 +225,70 @@ func (e *evaluator) endpoint(r *rule) (*Endpoint, error) {
 			ep.Headers.Add(name, fmt.Sprint(v))
 		}
 	}
-	schemes, _ := r.Endpoint.Properties["authSchemes"].([]any)
+	properties, err := e.property(r.Endpoint.Properties, 0)
+	if err != nil {
+		return nil, err
+	}
+	ep.Properties, _ = properties.(map[string]any)
+	ep.chooseScheme()
+	return ep, nil
+}
+
+// chooseScheme takes the first way to sign that this package knows.
+func (ep *Endpoint) chooseScheme() {
+	schemes, _ := ep.Properties["authSchemes"].([]any)
 	for _, s := range schemes {
 		scheme, _ := s.(map[string]any)
 		name, _ := scheme["name"].(string)
 		if name != "sigv4" && name != "sigv4a" && name != "sigv4-s3express" {
-			continue // what this package can't sign by is no choice
+			continue
 		}
 		ep.AuthScheme = name
-		for key, to := range map[string]*string{"signingName": &ep.SigningName, "signingRegion": &ep.SigningRegion} {
-			if t, ok := scheme[key]; ok {
-				v, err := e.eval(t, 0)
-				if err != nil {
-					return nil, err
-				}
-				*to, _ = v.(string)
+		ep.SigningName, _ = scheme["signingName"].(string)
+		ep.SigningRegion, _ = scheme["signingRegion"].(string)
+		ep.DisableDoubleEncoding, _ = scheme["disableDoubleEncoding"].(bool)
+		set, _ := scheme["signingRegionSet"].([]any)
+		for _, region := range set {
+			if region, ok := region.(string); ok {
+				ep.SigningRegionSet = append(ep.SigningRegionSet, region)
 			}
 		}
-		ep.DisableDoubleEncoding, _ = scheme["disableDoubleEncoding"].(bool)
-		break
+		return
 	}
-	return ep, nil
+}
+
+// property fills in the templates in a property's value. Unlike an argument, an
+// object there is one.
+func (e *evaluator) property(v any, depth int) (any, error) {
+	if depth > maxRuleDepth {
+		return nil, errors.New("a property is nested too deeply")
+	}
+	if e.steps++; e.steps > maxRuleSteps {
+		return nil, errors.New("the rules take too many steps")
+	}
+	switch v := v.(type) {
+	case string:
+		return e.template(v)
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			var err error
+			if out[i], err = e.property(v[i], depth+1); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k := range v {
+			var err error
+			if out[k], err = e.property(v[k], depth+1); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	}
+	return v, nil
 }
 
 // eval gives the value of an argument: a literal, a template, {"ref": …} or a
