@@ -1,0 +1,189 @@
+package awsapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+)
+
+// LoadOptions say where LoadConfig looks first.
+type LoadOptions struct {
+	Catalog     *Catalog // nil: the embedded one
+	Profile     string   // "": AWS_PROFILE, or default
+	Region      string   // "": AWS_REGION, AWS_DEFAULT_REGION, or the profile's
+	EndpointURL string   // "": AWS_ENDPOINT_URL, or the profile's
+}
+
+// LoadConfig gives the configuration that AWS's tools would use: from the
+// environment, the shared config and credentials files with profiles, chains of
+// roles, web identity, SSO, and the metadata of a container or instance. Endpoints
+// come from AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, the services section and
+// endpoint_url of the profile, in this order, unless
+// AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is set. Nothing is asked of AWS before the
+// first call: missing credentials are the call's error, ErrNoCredentials.
+func LoadConfig(ctx context.Context, o LoadOptions) (Config, error) {
+	catalog := o.Catalog
+	if catalog == nil {
+		var err error
+		if catalog, err = Embedded(); err != nil {
+			return Config{}, err
+		}
+	}
+	// AWS_CA_BUNDLE needs a client whose transport can be changed: a plain
+	// http.Client fails here.
+	client := awshttp.NewBuildableClient()
+	options := []func(*config.LoadOptions) error{config.WithHTTPClient(client)}
+	if o.Profile != "" {
+		options = append(options, config.WithSharedConfigProfile(o.Profile))
+	}
+	if o.Region != "" {
+		options = append(options, config.WithRegion(o.Region))
+	}
+	loaded, err := config.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return Config{}, fmt.Errorf("awsapi: AWS configuration: %w", err)
+	}
+	cfg := Config{Catalog: catalog, Credentials: loaded.Credentials, Region: loaded.Region, HTTPClient: doer(loaded), EndpointURL: o.EndpointURL}
+	readSources(&cfg, loaded, o)
+	return cfg, nil
+}
+
+// doer is the HTTP client of a loaded configuration, which has AWS_CA_BUNDLE's
+// certificates.
+func doer(loaded aws.Config) Doer {
+	if b, ok := loaded.HTTPClient.(*awshttp.BuildableClient); ok {
+		return &http.Client{
+			Transport:     b.GetTransport(),
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
+	}
+	return loaded.HTTPClient
+}
+
+// readSources takes from the environment and the profile what aws.Config keeps
+// only for AWS's own clients.
+func readSources(cfg *Config, loaded aws.Config, o LoadOptions) {
+	ignore := strings.EqualFold(os.Getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), "true")
+	for _, source := range loaded.ConfigSources {
+		switch s := source.(type) {
+		case config.EnvConfig:
+			cfg.UseFIPS = cfg.UseFIPS || s.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled
+			cfg.UseDualStack = cfg.UseDualStack || s.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled
+			setRetry(cfg, s.RetryMaxAttempts)
+		case config.SharedConfig:
+			if os.Getenv("AWS_USE_FIPS_ENDPOINT") == "" {
+				cfg.UseFIPS = cfg.UseFIPS || s.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled
+			}
+			if os.Getenv("AWS_USE_DUALSTACK_ENDPOINT") == "" {
+				cfg.UseDualStack = cfg.UseDualStack || s.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled
+			}
+			setRetry(cfg, s.RetryMaxAttempts)
+			if s.IgnoreConfiguredEndpoints != nil && os.Getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") == "" {
+				ignore = ignore || *s.IgnoreConfiguredEndpoints
+			}
+		}
+	}
+	if ignore || o.EndpointURL != "" {
+		return
+	}
+	readEndpoints(cfg, loaded)
+}
+
+func setRetry(cfg *Config, attempts int) {
+	if cfg.Retry.MaxAttempts == 0 {
+		cfg.Retry.MaxAttempts = attempts
+	}
+}
+
+// readEndpoints sets the endpoints that are configured for all services and for
+// each.
+func readEndpoints(cfg *Config, loaded aws.Config) {
+	var profile config.SharedConfig
+	for _, source := range loaded.ConfigSources {
+		if s, ok := source.(config.SharedConfig); ok {
+			profile = s
+		}
+	}
+	env := os.Getenv("AWS_ENDPOINT_URL")
+	cfg.EndpointURL = env
+	if env == "" {
+		cfg.EndpointURL = profile.BaseEndpoint
+	}
+	cfg.ServiceEndpoints = map[string]string{}
+	set := func(service, url string) {
+		if url != "" {
+			cfg.ServiceEndpoints[serviceKey(service)] = url
+		}
+	}
+	const prefix = "AWS_ENDPOINT_URL_"
+	for _, pair := range os.Environ() {
+		key, value, _ := strings.Cut(pair, "=")
+		if service, ok := strings.CutPrefix(key, prefix); ok {
+			set(service, value)
+		}
+	}
+	if env != "" {
+		return // for all services, in the environment, comes before a service's in the file
+	}
+	for service, values := range profile.Services.ServiceValues {
+		set(service, values["endpoint_url"])
+	}
+}
+
+// serviceKey makes one of the forms of a service's name or id: "Elastic Load
+// Balancing v2" is ELASTIC_LOAD_BALANCING_V2 in the environment and
+// elastic_load_balancing_v2 in the shared config file.
+func serviceKey(name string) string { return foldName(strings.ReplaceAll(name, " ", "")) }
+
+// AssumeRole is a client with the credentials of a role, which this client
+// assumes when they are first needed and again before they expire. externalID and
+// policy, a session policy, may be empty. The retries of the new client are
+// budgeted for the role's account.
+func (c *Client) AssumeRole(arn, sessionName, externalID, policy string) *Client {
+	role := c.WithCredentials(aws.NewCredentialsCache(roleProvider{c, arn, sessionName, externalID, policy}, func(o *aws.CredentialsCacheOptions) {
+		o.ExpiryWindow = 5 * time.Minute
+	}))
+	if parts := strings.Split(arn, ":"); len(parts) > 4 {
+		role.cfg.Account = parts[4]
+	}
+	return role
+}
+
+// roleProvider gets a role's credentials.
+type roleProvider struct {
+	client                           *Client
+	arn, session, externalID, policy string
+}
+
+// Retrieve implements aws.CredentialsProvider.
+func (p roleProvider) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	in := map[string]any{"RoleArn": p.arn, "RoleSessionName": p.session}
+	if p.externalID != "" {
+		in["ExternalId"] = p.externalID
+	}
+	if p.policy != "" {
+		in["Policy"] = p.policy
+	}
+	out, err := p.client.Call(ctx, "sts", "AssumeRole", in)
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	got, _ := out["Credentials"].(map[string]any)
+	creds := aws.Credentials{Source: "AssumeRole", CanExpire: true}
+	creds.AccessKeyID, _ = got["AccessKeyId"].(string)
+	creds.SecretAccessKey, _ = got["SecretAccessKey"].(string)
+	creds.SessionToken, _ = got["SessionToken"].(string)
+	creds.Expires, _ = got["Expiration"].(time.Time)
+	if !creds.HasKeys() {
+		return aws.Credentials{}, errors.New("the answer to AssumeRole has no credentials")
+	}
+	return creds, nil
+}

@@ -1,0 +1,597 @@
+package awsapi
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// The REST protocols put an input's members into the path, the query, headers
+// and the body, and an output's into the status, headers and the body.
+
+// s3BucketLabel is the first label of S3's paths. S3's endpoint rules put the
+// bucket into the URL, so the path must not have it again.
+const s3BucketLabel = "/{Bucket}"
+
+// rest writes the input of a REST protocol.
+func (w *requestWriter) rest(s *Shape, in map[string]any) error {
+	if err := checkMembers(s, in); err != nil {
+		return err
+	}
+	template := w.op.URI
+	if w.op.Service.Name == "s3" {
+		if rest, ok := strings.CutPrefix(template, s3BucketLabel); ok {
+			template = rest
+			if !strings.HasPrefix(rest, "/") {
+				template = "/" + rest
+			}
+		}
+	}
+	path, literal, _ := strings.Cut(template, "?")
+	var err error
+	if w.path, err = fillPath(path, s, in); err != nil {
+		return err
+	}
+	if w.query, err = fillQuery(literal, s, in); err != nil {
+		return err
+	}
+	if err := writeHeaders(w.r.Header, s, in); err != nil {
+		return err
+	}
+	return w.restBody(s, in)
+}
+
+// fillPath fills in the labels of a URI template.
+func fillPath(template string, s *Shape, in map[string]any) (string, error) {
+	var b strings.Builder
+	for {
+		before, rest, ok := strings.Cut(template, "{")
+		b.WriteString(before)
+		if !ok {
+			return b.String(), nil
+		}
+		label, after, ok := strings.Cut(rest, "}")
+		if !ok {
+			return "", fmt.Errorf("the path %q has a { without }", template)
+		}
+		name, greedy := strings.CutSuffix(label, "+")
+		m := memberAt(s, InURI, name)
+		if m == nil {
+			return "", fmt.Errorf("the model has no member for {%s} in the path", label)
+		}
+		v := in[m.Name]
+		if v == nil {
+			return "", inMember(m.Name, errors.New("it is a part of the path and must be set"))
+		}
+		text, err := scalarText(m, v, iso8601)
+		if err != nil {
+			return "", inMember(m.Name, err)
+		}
+		if text == "" {
+			// Without it the path would be that of another operation.
+			return "", inMember(m.Name, errors.New("it is a part of the path and must not be empty"))
+		}
+		b.WriteString(escape(text, greedy))
+		template = after
+	}
+}
+
+// memberAt finds a member by its place and name on the wire.
+func memberAt(s *Shape, at Location, name string) *Member {
+	for i := range s.Members {
+		if m := &s.Members[i]; m.Location == at && m.WireName() == name {
+			return m
+		}
+	}
+	return nil
+}
+
+// fillQuery gives the query: the template's literal part, then the members, of
+// which those that are a map come last and don't overwrite the others.
+func fillQuery(literal string, s *Shape, in map[string]any) (string, error) {
+	var b strings.Builder
+	b.WriteString(literal)
+	put := func(key, value string) {
+		if b.Len() > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(escape(key, false) + "=" + escape(value, false))
+	}
+	named := map[string]bool{}
+	for i := range s.Members {
+		m := &s.Members[i]
+		v := in[m.Name]
+		if m.Location != InQuery || v == nil || m.Shape.Type == Map {
+			continue
+		}
+		named[m.WireName()] = true
+		values, elem := []any{v}, m
+		if m.Shape.Type == List {
+			var err error
+			if values, err = asList(m.Shape, v); err != nil {
+				return "", inMember(m.Name, err)
+			}
+			elem = m.Shape.Elem
+		}
+		for _, v := range values {
+			if v == nil {
+				continue
+			}
+			text, err := scalarText(elem, v, iso8601)
+			if err != nil {
+				return "", inMember(m.Name, err)
+			}
+			put(m.WireName(), text)
+		}
+	}
+	for i := range s.Members {
+		m := &s.Members[i]
+		if m.Location != InQuery || in[m.Name] == nil || m.Shape.Type != Map {
+			continue
+		}
+		entries, err := asMap(m.Shape, in[m.Name])
+		if err != nil {
+			return "", inMember(m.Name, err)
+		}
+		for _, k := range sortedKeys(entries) {
+			values, isList := entries[k].([]any)
+			if !isList {
+				values = []any{entries[k]}
+			}
+			for _, v := range values {
+				if named[k] || v == nil {
+					continue
+				}
+				text, ok := v.(string)
+				if !ok {
+					return "", inMember(m.Name, inMember(k, fmt.Errorf("wants a string, got %T", v)))
+				}
+				put(k, text)
+			}
+		}
+	}
+	return b.String(), nil
+}
+
+// writeHeaders writes the members that are headers. Empty texts and lists are
+// left out.
+func writeHeaders(h http.Header, s *Shape, in map[string]any) error {
+	for i := range s.Members {
+		m := &s.Members[i]
+		v := in[m.Name]
+		if v == nil {
+			continue
+		}
+		switch m.Location {
+		case InHeader:
+			text, err := headerText(m, v)
+			if err != nil {
+				return inMember(m.Name, err)
+			}
+			if text != "" {
+				h.Set(m.WireName(), text)
+			}
+		case InHeaders:
+			entries, err := asMap(m.Shape, v)
+			if err != nil {
+				return inMember(m.Name, err)
+			}
+			for k, v := range entries {
+				text, ok := v.(string)
+				if !ok {
+					return inMember(m.Name, inMember(k, fmt.Errorf("wants a string, got %T", v)))
+				}
+				if err := checkHeader(text); err != nil {
+					return inMember(m.Name, inMember(k, err))
+				}
+				h.Set(m.LocationName+k, text)
+			}
+		}
+	}
+	return nil
+}
+
+// checkHeader refuses what would end a header.
+func checkHeader(s string) error {
+	if strings.ContainsAny(s, "\r\n\x00") {
+		return errors.New("a header can't hold a line end")
+	}
+	return nil
+}
+
+func headerText(m *Member, v any) (string, error) {
+	if m.Is(JSONValue) {
+		raw, err := appendDocument(nil, v, 0)
+		return base64.StdEncoding.EncodeToString(raw), err
+	}
+	if m.Shape.Type != List {
+		text, err := scalarText(m, v, rfc822)
+		if err != nil {
+			return "", err
+		}
+		return text, checkHeader(text)
+	}
+	list, err := asList(m.Shape, v)
+	if err != nil {
+		return "", err
+	}
+	var parts []string
+	for i, e := range list {
+		if e == nil {
+			continue
+		}
+		text, err := scalarText(m.Shape.Elem, e, rfc822)
+		if err == nil {
+			err = checkHeader(text)
+		}
+		if err != nil {
+			return "", inElement(i, err)
+		}
+		if m.Shape.Elem.Shape.Type == String && strings.ContainsAny(text, `",`) {
+			text = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, ","), nil
+}
+
+// restBody writes what goes into the body.
+func (w *requestWriter) restBody(s *Shape, in map[string]any) error {
+	if s.Payload != "" {
+		m := s.Member(s.Payload)
+		if m == nil {
+			return fmt.Errorf("the model has no member %s, which is the payload", s.Payload)
+		}
+		return w.payload(m, in[m.Name])
+	}
+	has, modelled := false, false
+	for i := range s.Members {
+		m := &s.Members[i]
+		if m.Location == InBody {
+			modelled = true
+			has = has || in[m.Name] != nil
+		}
+	}
+	if w.op.Service.Protocol == RESTXML {
+		if !has {
+			return nil
+		}
+		name := w.op.InputElement
+		if name == "" {
+			name = s.Name
+		}
+		e := newXMLEncoder()
+		err := e.structure(withNamespace(name, w.op.InputNamespace, ""), s, in)
+		w.r.Body = e.b
+		w.contentType("application/xml")
+		return err
+	}
+	if !modelled {
+		return nil
+	}
+	var err error
+	w.r.Body, err = appendJSONStructure(nil, s, in)
+	w.contentType("application/json")
+	return err
+}
+
+// contentType sets the type of the body, if no member has.
+func (w *requestWriter) contentType(t string) {
+	if w.r.Header.Get("Content-Type") == "" {
+		w.r.Header.Set("Content-Type", t)
+	}
+}
+
+// payload writes the member that is the whole body.
+func (w *requestWriter) payload(m *Member, v any) error {
+	var err error
+	switch {
+	case m.Shape.Type == Blob:
+		if r, ok := v.(io.Reader); ok {
+			w.r.Stream = r
+			w.contentType("application/octet-stream")
+		} else if v != nil {
+			w.r.Body, err = asBytes(m.Shape, v)
+			w.contentType("application/octet-stream")
+		}
+	case m.Shape.Type == String:
+		if v != nil {
+			var text string
+			text, err = asString(m.Shape, v)
+			w.r.Body = []byte(text)
+			w.contentType("text/plain")
+		}
+	case w.op.Service.Protocol == RESTXML:
+		if v != nil {
+			e := newXMLEncoder()
+			err = e.value(serialName(m, m.Shape.Name), m, v)
+			w.r.Body = e.b
+			w.contentType("application/xml")
+		}
+	case v == nil:
+		w.contentType("application/json")
+		if m.Shape.Type == Structure && !m.Shape.Is(Document) {
+			w.r.Body = []byte("{}")
+		}
+	default:
+		w.r.Body, err = appendJSON(nil, m, v)
+		w.contentType("application/json")
+	}
+	if err != nil {
+		return inMember(m.Name, err)
+	}
+	return nil
+}
+
+// readHeaders reads the members that are headers or the status.
+func readHeaders(s *Shape, status int, h http.Header, out map[string]any) error {
+	for i := range s.Members {
+		m := &s.Members[i]
+		switch m.Location {
+		case InStatus:
+			if status != 0 {
+				out[m.Name] = int64(status)
+			}
+		case InHeader:
+			values := h[http.CanonicalHeaderKey(m.WireName())]
+			if len(values) == 0 {
+				continue
+			}
+			v, err := parseHeader(m, strings.Join(values, ","))
+			if err != nil {
+				return inMember(m.Name, err)
+			}
+			if v != nil {
+				out[m.Name] = v
+			}
+		case InHeaders:
+			entries := map[string]any{}
+			for name, values := range h {
+				if len(name) >= len(m.LocationName) && strings.EqualFold(name[:len(m.LocationName)], m.LocationName) {
+					key := name[len(m.LocationName):]
+					if m.LocationName != "" {
+						// Names of headers have no case; S3's metadata are shown in small letters.
+						key = strings.ToLower(key)
+					}
+					entries[key] = strings.Join(values, ",")
+				}
+			}
+			if len(entries) > 0 {
+				out[m.Name] = entries
+			}
+		}
+	}
+	return nil
+}
+
+func parseHeader(m *Member, text string) (any, error) {
+	if m.Is(JSONValue) {
+		raw, err := decodeBase64(text)
+		if err != nil {
+			return nil, err
+		}
+		return parseJSON(string(raw))
+	}
+	if m.Shape.Type != List {
+		return parseScalar(m.Shape, text)
+	}
+	parts, err := splitHeader(m.Shape.Elem, text)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]any, 0, len(parts))
+	for i, part := range parts {
+		v, err := parseScalar(m.Shape.Elem.Shape, part)
+		if err != nil {
+			return nil, inElement(i, err)
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// splitHeader splits a header that is a list, whose texts may be quoted, and
+// whose HTTP dates have commas of their own.
+func splitHeader(elem *Member, text string) ([]string, error) {
+	if elem.Shape.Type == Timestamp && timeFormat(elem, rfc822) == rfc822 {
+		parts := strings.Split(text, ",")
+		if len(parts)%2 != 0 {
+			return nil, fmt.Errorf("%q is not a list of HTTP dates", clip(text))
+		}
+		var out []string
+		for i := 0; i < len(parts); i += 2 {
+			out = append(out, strings.TrimSpace(parts[i]+","+parts[i+1]))
+		}
+		return out, nil
+	}
+	var out []string
+	for {
+		text = strings.TrimLeft(text, " \t")
+		if !strings.HasPrefix(text, `"`) {
+			part, rest, more := strings.Cut(text, ",")
+			out = append(out, strings.TrimSpace(part))
+			if !more {
+				return out, nil
+			}
+			text = rest
+			continue
+		}
+		var b strings.Builder
+		i := 1
+		for ; i < len(text) && text[i] != '"'; i++ {
+			if text[i] == '\\' && i+1 < len(text) {
+				i++
+			}
+			b.WriteByte(text[i])
+		}
+		if i >= len(text) {
+			return nil, fmt.Errorf("%q has a quote that is not closed", clip(text))
+		}
+		out = append(out, b.String())
+		text = strings.TrimLeft(text[i+1:], " \t")
+		if text == "" {
+			return out, nil
+		}
+		if text[0] != ',' {
+			return nil, fmt.Errorf("%q has text behind a quote", clip(text))
+		}
+		text = text[1:]
+	}
+}
+
+// decodeRESTBody reads a body of a REST protocol into out, of which headers
+// have given a part. It serves inputs, outputs and errors.
+func (o *Operation) decodeRESTBody(s *Shape, text string, out map[string]any) (map[string]any, error) {
+	if s.Payload != "" {
+		m := s.Member(s.Payload)
+		if m == nil {
+			return nil, fmt.Errorf("the model has no member %s, which is the payload", s.Payload)
+		}
+		v, err := o.decodePayload(m, text)
+		if err != nil {
+			return nil, inMember(m.Name, err)
+		}
+		if v != nil {
+			out[m.Name] = v
+		}
+		return out, nil
+	}
+	if !hasBody(s) {
+		return out, nil
+	}
+	if o.Service.Protocol == RESTXML {
+		return o.decodeXMLBody(s, text, out)
+	}
+	return decodeJSONBody(s, text, out)
+}
+
+// hasBody says whether any member is in the body.
+func hasBody(s *Shape) bool {
+	for i := range s.Members {
+		if s.Members[i].Location == InBody {
+			return true
+		}
+	}
+	return false
+}
+
+func (o *Operation) decodePayload(m *Member, text string) (any, error) {
+	switch {
+	case text == "":
+		return nil, nil
+	case m.Shape.Type == Blob:
+		return []byte(text), nil
+	case m.Shape.Type == String:
+		return text, nil
+	case o.Service.Protocol != RESTXML:
+		d, err := newJSONDecoder(text)
+		if err != nil {
+			return nil, err
+		}
+		v, err := d.value(m, 0)
+		if err != nil {
+			return nil, err
+		}
+		return v, d.end()
+	case m.Shape.Type == Structure:
+		return asAny(o.decodeXMLBody(m.Shape, text, nil))
+	}
+	x, err := newXMLScanner(text)
+	if err != nil {
+		return nil, err
+	}
+	d := xmlDecoder{x}
+	if _, err := d.root(); err != nil {
+		return nil, err
+	}
+	v, err := d.value(m, 0)
+	if err != nil {
+		return nil, err
+	}
+	return v, d.end()
+}
+
+// decodeXMLBody reads a whole document, whatever its root element's name.
+func (o *Operation) decodeXMLBody(s *Shape, text string, into map[string]any) (map[string]any, error) {
+	if into == nil {
+		into = map[string]any{}
+	}
+	if isXMLSpace(text) {
+		return into, nil
+	}
+	x, err := newXMLScanner(text)
+	if err != nil {
+		return nil, err
+	}
+	d := xmlDecoder{x}
+	name, err := d.root()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case strings.EqualFold(name, "html"):
+		return nil, errors.New("the response is an HTML page")
+	case name == "Error" && o.Service.Name == "s3" && s == o.Output:
+		// S3 answers 200 before it knows whether a copy will succeed. The SDKs
+		// treat such an error as the service's fault, which may be retried.
+		return nil, o.decodeError(http.StatusInternalServerError, http.Header{}, text)
+	case o.Service.Name == "s3" && o.Name == "GetBucketLocation" && s == o.Output:
+		// The root element itself is the value.
+		v, err := d.text()
+		if err != nil {
+			return nil, err
+		}
+		if v != "" {
+			into["LocationConstraint"] = v
+		}
+		return into, d.end()
+	}
+	out, err := d.structure(s, into, 0)
+	if err != nil {
+		return nil, err
+	}
+	return out, d.end()
+}
+
+// matchPath fits a path, escaped and without query, to a template's. The
+// labels' values are escaped. A greedy label takes as much as it can.
+func matchPath(template, path string, labels map[string]string) bool {
+	for {
+		before, rest, ok := strings.Cut(template, "{")
+		tail, fits := strings.CutPrefix(path, before)
+		if !fits {
+			// "/a/" is as good as "/a" at the end of a path.
+			return !ok && strings.TrimSuffix(path, "/") == strings.TrimSuffix(before, "/")
+		}
+		if !ok {
+			return tail == "" || tail == "/"
+		}
+		label, after, _ := strings.Cut(rest, "}")
+		name, greedy := strings.CutSuffix(label, "+")
+		end := strings.IndexByte(tail, '/')
+		switch {
+		case greedy:
+			// What follows a greedy label in the template must end the path.
+			if !strings.HasSuffix(tail, after) {
+				return false
+			}
+			end = len(tail) - len(after)
+		case end < 0:
+			end = len(tail)
+		}
+		if before, _, _ := strings.Cut(after, "{"); !greedy && before != "" && before[0] != '/' {
+			// A label that ends within a segment: {name}:verb.
+			if end = strings.Index(tail, before); end < 0 {
+				return false
+			}
+		}
+		if end <= 0 {
+			return false
+		}
+		labels[name] = tail[:end]
+		path, template = tail[end:], after
+	}
+}
