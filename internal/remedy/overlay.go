@@ -1,0 +1,190 @@
+package remedy
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/awsapi"
+	"github.com/knowngood/knowngood/internal/runbook"
+)
+
+// overlay is what the writes of a way would have changed: the resources that
+// they name, and the steps whose outputs rest on it.
+type overlay struct {
+	written map[string]bool // ids and names
+	assumed map[string]bool // steps
+}
+
+func (o overlay) clone() overlay {
+	out := overlay{map[string]bool{}, map[string]bool{}}
+	for k := range o.written {
+		out.written[k] = true
+	}
+	for k := range o.assumed {
+		out.assumed[k] = true
+	}
+	return out
+}
+
+func (o overlay) fingerprint() string {
+	var keys []string
+	for k := range o.written {
+		keys = append(keys, "w"+k)
+	}
+	for k := range o.assumed {
+		keys = append(keys, "a"+k)
+	}
+	slices.Sort(keys)
+	return strings.Join(keys, "\x00")
+}
+
+// wrote notes the resources that a write names: the texts of members that hold
+// ids, ARNs or names.
+func (o overlay) wrote(in map[string]any) {
+	for k, v := range in {
+		if namesResource(k) {
+			walkText(v, func(s string) { o.written[s] = true })
+		}
+	}
+}
+
+func namesResource(member string) bool {
+	for _, end := range []string{"Id", "Ids", "Arn", "ARN", "Arns", "Name", "Names", "Resources", "Bucket", "Identifier"} {
+		if strings.HasSuffix(member, end) {
+			return true
+		}
+	}
+	return false
+}
+
+// touches says whether a read names what was written or is yet to be made.
+func (o overlay) touches(in map[string]any) bool {
+	found := false
+	walkText(in, func(s string) { found = found || o.written[s] || strings.Contains(s, refOpen) })
+	return found
+}
+
+// record adds a call to the way's part and gives its id. A call that the part
+// has already, from another way, is the same call.
+func (e *exploration) record(w *way, step string, op *awsapi.Operation, class knowngood.CallClass, in map[string]any, assumed bool) string {
+	template := toTemplate(in)
+	key := w.part.name + "\x00" + step + "\x00" + op.Service.Name + ":" + op.Name + "\x00" + text(template)
+	if id, ok := e.ids[key]; ok {
+		return id
+	}
+	var id string
+	if class == knowngood.Write {
+		e.writes++
+		id = "w" + strconv.Itoa(e.writes)
+	} else {
+		e.reads++
+		id = "r" + strconv.Itoa(e.reads)
+	}
+	e.ids[key] = id
+	call := knowngood.Call{ID: id, Step: step, Class: class, Service: op.Service.Name, Operation: op.Name,
+		Account: e.req.Place.Account, Region: e.req.Place.Region, Input: template, Assumed: assumed}
+	if class == knowngood.Write {
+		row, known := e.Operations[op.Service.Name+":"+op.Name]
+		switch {
+		case !known:
+			call.Effect = knowngood.Irreversible
+			e.incomplete("%s:%s is not in the table of write operations", op.Service.Name, op.Name)
+		case row.Effect == knowngood.Irreversible && hasPlaceholder(in):
+			// What the plan itself made, it may remove.
+			call.Effect, call.Inverse = knowngood.Reversible, "none needed: it was made by this plan"
+		default:
+			call.Effect, call.Inverse = row.Effect, row.Inverse
+		}
+	}
+	w.part.calls = append(w.part.calls, call)
+	return id
+}
+
+// respond makes up the response of a planned write from its output shape:
+// inputs that it echoes, and placeholders for the texts that only the real
+// response will bring.
+func (e *exploration) respond(op *awsapi.Operation, in map[string]any, id string) map[string]any {
+	out, _ := respondShape(op.Output, in, id, "", 0).(map[string]any)
+	if out == nil {
+		out = map[string]any{}
+	}
+	return out
+}
+
+func respondShape(s *awsapi.Shape, in map[string]any, id, path string, depth int) any {
+	if s == nil || s.Type != awsapi.Structure || depth > 3 {
+		return nil
+	}
+	out := map[string]any{}
+	for i := range s.Members {
+		m := &s.Members[i]
+		at := m.Name
+		if path != "" {
+			at = path + "." + m.Name
+		}
+		if v, echoed := in[m.Name]; echoed && m.Shape.Type != awsapi.Structure {
+			out[m.Name] = v
+			continue
+		}
+		switch m.Shape.Type {
+		case awsapi.String:
+			if len(m.Shape.Enum) == 0 {
+				out[m.Name] = placeholder(ref{id, at})
+			}
+		case awsapi.Structure:
+			if v := respondShape(m.Shape, in, id, at, depth+1); v != nil {
+				out[m.Name] = v
+			}
+		case awsapi.List:
+			out[m.Name] = []any{}
+		}
+	}
+	return out
+}
+
+// finish puts the plan together and gives it its hash.
+func (e *exploration) finish() (*knowngood.Plan, error) {
+	plan := &knowngood.Plan{
+		Version: knowngood.PlanVersion, RunID: e.req.RunID, Created: e.req.Created, Seed: e.req.Seed, Finding: e.req.Finding, Rule: e.req.Rule,
+		Resource: e.req.Resource, Place: e.req.Place, Role: e.req.Role, Document: e.req.Ref, Parameters: e.params, Preconditions: e.pre,
+		Incomplete: e.missing, Replacement: e.req.Replacement,
+	}
+	for _, name := range e.order {
+		b := e.parts[name]
+		if len(b.calls) == 0 && name != knowngood.MainPart {
+			continue
+		}
+		// In the document's order: the ways of a part came here in any order.
+		slices.SortStableFunc(b.calls, func(x, y knowngood.Call) int {
+			return e.number(x.Step) - e.number(y.Step)
+		})
+		slices.Sort(b.when)
+		plan.Parts = append(plan.Parts, knowngood.PlanPart{Name: name, When: b.when, Calls: b.calls})
+	}
+	plan.Risk = risk(plan)
+	var err error
+	plan.Hash, err = HashPlan(plan)
+	return plan, err
+}
+
+func (e *exploration) number(step string) int {
+	return slices.IndexFunc(e.req.Document.Steps(), func(s *runbook.Step) bool { return s.Name == step })
+}
+
+// risk is the worst of what the expected path does.
+func risk(p *knowngood.Plan) knowngood.Risk {
+	rank := map[knowngood.Effect]int{knowngood.Reversible: 0, knowngood.Disruptive: 1, knowngood.Irreversible: 2}
+	r := knowngood.Risk{Effect: knowngood.Reversible}
+	for _, c := range p.Parts[0].Calls {
+		if c.Class != knowngood.Write || c.Effect == knowngood.Reversible {
+			continue
+		}
+		if rank[c.Effect] > rank[r.Effect] {
+			r.Effect = c.Effect
+		}
+		r.Reasons = append(r.Reasons, string(c.Effect)+": "+c.Service+":"+c.Operation+" in "+c.Step)
+	}
+	return r
+}

@@ -1,0 +1,412 @@
+package remedy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/awsapi"
+	"github.com/knowngood/knowngood/internal/runbook"
+)
+
+// Planner turns a runbook and its parameters into a plan. It makes reads only.
+type Planner struct {
+	Catalog    *awsapi.Catalog
+	Operations Operations
+	// Read makes a live read. It is never called with a write, nor with a
+	// sensitive read that the request does not allow. Errors are those of
+	// awsapi.
+	Read func(ctx context.Context, op *awsapi.Operation, in map[string]any) (map[string]any, error)
+}
+
+// PlanRequest is what a plan is made of.
+type PlanRequest struct {
+	RunID      string
+	Created    time.Time
+	Seed       int64
+	Document   *runbook.Document
+	Ref        knowngood.DocumentRef
+	Parameters knowngood.Params
+	Place      knowngood.Place
+	Role       string
+	Resource   knowngood.ResourceKey
+	Finding    string
+	Rule       string
+	// Sensitive are the sensitive reads that the runbook may make while it is
+	// planned, as service:Operation.
+	Sensitive []string
+	// Replacement is the step output or variable that names the resource that
+	// takes the original's place.
+	Replacement string
+}
+
+// maxPaths bounds how many ways through a document are followed, and maxMoves
+// how many moves one of them takes. Beyond, the plan is incomplete.
+const (
+	maxPaths = 4000
+	maxMoves = 20_000
+)
+
+// Plan follows the document's path, and each way that leaves it: the other arms
+// of branches that hang on assumed values, and what onFailure leads to. A
+// document that refuses, by an assertion on the live resource, is an error of
+// kind Refused that says why.
+func (p *Planner) Plan(ctx context.Context, req PlanRequest) (*knowngood.Plan, error) {
+	params, err := req.Document.BindParameters(req.Parameters)
+	if err != nil {
+		return nil, err
+	}
+	for name, v := range params {
+		if hasPlaceholder(v) {
+			return nil, knowngood.E(knowngood.Invalid, "plan", "the parameter %s has a private-use character", name)
+		}
+	}
+	e := &exploration{Planner: p, ctx: ctx, req: req, params: params, parts: map[string]*partBuilder{}, ids: map[string]string{}}
+	start, err := req.Document.Start(runbook.StartBody{Parameters: params, ExecutionID: req.RunID, DateTime: req.Created, Seed: req.Seed, Place: req.Place, Role: req.Role})
+	if err != nil {
+		return nil, err
+	}
+	w := &way{part: e.part(knowngood.MainPart, ""), at: req.Created, overlay: overlay{written: map[string]bool{}, assumed: map[string]bool{}}}
+	w.add(start)
+	if err := e.follow(w); err != nil {
+		return nil, err
+	}
+	for len(e.pending) > 0 {
+		if e.paths++; e.paths > maxPaths {
+			e.incomplete("more than %d ways lead through the document", maxPaths)
+			break
+		}
+		next := e.pending[len(e.pending)-1]
+		e.pending = e.pending[:len(e.pending)-1]
+		if err := e.follow(next); err != nil {
+			return nil, err
+		}
+	}
+	return e.finish()
+}
+
+// exploration is one plan in the making.
+type exploration struct {
+	*Planner
+	ctx     context.Context
+	req     PlanRequest
+	params  knowngood.Params
+	parts   map[string]*partBuilder
+	order   []string // of the parts
+	pending []*way
+	paths   int
+	seen    map[string]bool
+	ids     map[string]string // of planned calls, by part, step and template
+	reads   int
+	writes  int
+	missing []string // why the plan is incomplete
+	pre     []knowngood.Precondition
+}
+
+type partBuilder struct {
+	name  string
+	when  []string
+	calls []knowngood.Call
+}
+
+// way is one way through the document, so far.
+type way struct {
+	log      []knowngood.LogEntry
+	at       time.Time
+	part     *partBuilder
+	overlay  overlay
+	fail     string // the step whose calls fail on this way, as long as it is under way
+	hasWrite bool
+}
+
+func (w *way) add(entries ...knowngood.LogEntry) {
+	for _, e := range entries {
+		e.Seq, e.Time = int64(len(w.log)+1), w.at
+		w.log = append(w.log, e)
+	}
+}
+
+// fork is another way that has come here.
+func (w *way) fork(part *partBuilder) *way {
+	return &way{log: slices.Clone(w.log), at: w.at, part: part, overlay: w.overlay.clone(), hasWrite: w.hasWrite}
+}
+
+func (e *exploration) part(name, when string) *partBuilder {
+	b, ok := e.parts[name]
+	if !ok {
+		b = &partBuilder{name: name}
+		e.parts[name] = b
+		e.order = append(e.order, name)
+	}
+	if when != "" && !slices.Contains(b.when, when) {
+		b.when = append(b.when, when)
+	}
+	return b
+}
+
+func (e *exploration) incomplete(format string, args ...any) {
+	if why := fmt.Sprintf(format, args...); !slices.Contains(e.missing, why) {
+		e.missing = append(e.missing, why)
+	}
+}
+
+// follow goes one way to its end.
+func (e *exploration) follow(w *way) error {
+	for range maxMoves {
+		next, err := runbook.Advance(e.req.Document, w.log)
+		if err != nil {
+			return err
+		}
+		switch next.Kind {
+		case runbook.NextAppend:
+			w.add(next.Entries...)
+		case runbook.NextCall:
+			if err := e.call(w, next); err != nil {
+				return err
+			}
+		case runbook.NextBranch:
+			if err := e.branch(w, next); err != nil {
+				return err
+			}
+		case runbook.NextWait:
+			w.at = next.Until
+			if err := w.entry(knowngood.EntryWake, next, struct{}{}); err != nil {
+				return err
+			}
+		case runbook.NextApprove:
+			if err := w.entry(knowngood.EntryDecision, next, runbook.DecisionBody{Approved: true}); err != nil {
+				return err
+			}
+		case runbook.NextEnd:
+			return e.end(w, next.End)
+		default:
+			return fmt.Errorf("remedy: unknown move %d", next.Kind)
+		}
+	}
+	e.incomplete("a way through the document has more than %d moves", maxMoves)
+	return nil
+}
+
+func (w *way) entry(kind knowngood.EntryKind, next runbook.Next, body any) error {
+	entry, err := runbook.Encode(kind, next.Step, next.Attempt, body)
+	if err != nil {
+		return err
+	}
+	w.add(entry)
+	return nil
+}
+
+// end looks at how the expected path ended; how a conditional one ends does not
+// matter.
+func (e *exploration) end(w *way, end *runbook.EndResult) error {
+	if w.part.name != knowngood.MainPart || end.State == knowngood.RunSuccess {
+		return nil
+	}
+	return &knowngood.Error{Kind: knowngood.Refused, Op: "plan " + e.req.Ref.Name + " for " + e.req.Resource.ID,
+		Err: fmt.Errorf("the step %s: %s", end.FailedStep, end.Message)}
+}
+
+func (e *exploration) branch(w *way, next runbook.Next) error {
+	arms := []string{next.Branch.Chosen}
+	if e.undetermined(w, next.Branch.Uses) {
+		for _, a := range next.Branch.Arms {
+			if a != next.Branch.Chosen {
+				arms = append(arms, a)
+			}
+		}
+	}
+	for _, arm := range arms[1:] {
+		part := w.part
+		if part.name == knowngood.MainPart {
+			part = e.part(next.Step, "the branch "+next.Step+" goes to "+arm)
+		}
+		other := w.fork(part)
+		entry, err := e.req.Document.TakeBranch(next.Step, next.Attempt, arm)
+		if err != nil {
+			return err
+		}
+		other.add(entry)
+		e.later(other, arm)
+	}
+	entry, err := e.req.Document.TakeBranch(next.Step, next.Attempt, arms[0])
+	if err != nil {
+		return err
+	}
+	w.add(entry)
+	return nil
+}
+
+// later keeps a way to be followed, unless one that can't differ from it was
+// kept before: in the same part, at the same step, with the same calls made.
+func (e *exploration) later(w *way, step string) {
+	key := w.part.name + "\x00" + step + "\x00" + w.fail + "\x00" + w.overlay.fingerprint()
+	if e.seen == nil {
+		e.seen = map[string]bool{}
+	}
+	if e.seen[key] {
+		return
+	}
+	e.seen[key] = true
+	e.pending = append(e.pending, w)
+}
+
+// undetermined says whether a condition hangs on what planning assumed.
+func (e *exploration) undetermined(w *way, uses []string) bool {
+	for _, u := range uses {
+		if step, _, ok := strings.Cut(u, "."); ok && w.overlay.assumed[step] {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *exploration) call(w *way, next runbook.Next) error {
+	op, err := e.Catalog.Operation(next.Call.Service, next.Call.Operation)
+	if err != nil {
+		return err
+	}
+	in, err := op.Coerce(next.Call.Input)
+	if err != nil {
+		return err
+	}
+	class := knowngood.CallClass(op.Class().String())
+	name := op.Service.Name + ":" + op.Name
+	if class == knowngood.SensitiveRead && !slices.Contains(e.req.Sensitive, name) {
+		return knowngood.E(knowngood.Refused, "plan "+e.req.Ref.Name, "the step %s makes the sensitive read %s, which the runbook's entry does not allow", next.Step, name)
+	}
+	if class == knowngood.Write {
+		in = e.Operations[name].prepare(e.req.RunID, next.Step, in)
+	}
+	in, _ = plain(in).(map[string]any)
+	if w.fail == next.Step {
+		return w.entry(knowngood.EntryOutcome, next, runbook.OutcomeBody{Service: op.Service.Name, Operation: op.Name, Assumed: true,
+			Error: &runbook.CallError{Code: "Planned", Message: "what if this fails"}})
+	}
+	w.fail = ""
+	e.forkFailure(w, next.Step)
+	if class == knowngood.Write {
+		return e.write(w, next, op, in)
+	}
+	return e.read(w, next, op, in, class)
+}
+
+// forkFailure follows what a step's failure leads to, where the document says.
+func (e *exploration) forkFailure(w *way, step string) {
+	s, ok := e.req.Document.Step(step)
+	if !ok || w.part.name != knowngood.MainPart {
+		return
+	}
+	to, ok := strings.CutPrefix(s.OnFailure, "step:")
+	if !ok {
+		return
+	}
+	other := w.fork(e.part(to, step+" fails"))
+	other.fail = step
+	e.later(other, step)
+}
+
+func (e *exploration) write(w *way, next runbook.Next, op *awsapi.Operation, in map[string]any) error {
+	id := e.record(w, next.Step, op, knowngood.Write, in, hasPlaceholder(in))
+	response := e.respond(op, in, id)
+	w.overlay.wrote(in)
+	w.hasWrite = true
+	return e.outcome(w, next, op, response, true)
+}
+
+// outcome appends what a call answered, as far as the step reads it.
+func (e *exploration) outcome(w *way, next runbook.Next, op *awsapi.Operation, response map[string]any, assumed bool) error {
+	outputs, property, err := e.req.Document.Project(next.Step, response)
+	body := runbook.OutcomeBody{Service: op.Service.Name, Operation: op.Name, Outputs: outputs, Property: property, Assumed: assumed}
+	if err != nil {
+		body.Error = &runbook.CallError{Code: runbook.CodeInvalidOutput, Message: err.Error()}
+	}
+	return w.entry(knowngood.EntryOutcome, next, body)
+}
+
+func (e *exploration) read(w *way, next runbook.Next, op *awsapi.Operation, in map[string]any, class knowngood.CallClass) error {
+	touched := w.overlay.touches(in)
+	e.record(w, next.Step, op, class, in, touched)
+	if touched || w.part.name != knowngood.MainPart {
+		return e.assume(w, next, op, in)
+	}
+	response, err := e.Read(e.ctx, op, in)
+	if err != nil {
+		var answer *awsapi.Error
+		if !errors.As(err, &answer) {
+			return err
+		}
+		return w.entry(knowngood.EntryOutcome, next, runbook.OutcomeBody{Service: op.Service.Name, Operation: op.Name,
+			Error: &runbook.CallError{Code: answer.Code, Message: answer.Message}})
+	}
+	response, _ = plain(response).(map[string]any)
+	if err := e.outcome(w, next, op, response, false); err != nil {
+		return err
+	}
+	return e.precondition(w, next.Step, op, in)
+}
+
+// precondition keeps what a live read gave and the document used.
+func (e *exploration) precondition(w *way, step string, op *awsapi.Operation, in map[string]any) error {
+	body, err := runbook.Decode[runbook.OutcomeBody](w.log[len(w.log)-1])
+	if err != nil {
+		return err
+	}
+	sel := e.req.Document.Selectors(step)
+	add := func(selector string, value any) {
+		e.pre = append(e.pre, knowngood.Precondition{Step: step, Service: op.Service.Name, Operation: op.Name, Input: toTemplate(in), Selector: selector, Value: plain(value)})
+	}
+	for _, o := range sel.Outputs {
+		if o.Selector != "" {
+			add(o.Selector, body.Outputs[o.Name])
+		}
+	}
+	if sel.Property != "" {
+		add(sel.Property, body.Property)
+	}
+	return nil
+}
+
+// assume answers a read of what the plan itself has written: a wait finds what
+// it waits for, an assertion holds, and other outputs are as they are live, or
+// unknown.
+func (e *exploration) assume(w *way, next runbook.Next, op *awsapi.Operation, in map[string]any) error {
+	w.overlay.assumed[next.Step] = true
+	body := runbook.OutcomeBody{Service: op.Service.Name, Operation: op.Name, Assumed: true}
+	if sel := e.req.Document.Selectors(next.Step); sel.Property != "" {
+		if desired := desiredValues(w.log, next.Step); len(desired) > 0 {
+			body.Property = desired[0]
+		}
+	} else {
+		response := map[string]any{}
+		if !hasPlaceholder(in) {
+			if live, err := e.Read(e.ctx, op, in); err == nil {
+				response, _ = plain(live).(map[string]any)
+			}
+		}
+		var err error
+		if body.Outputs, _, err = e.req.Document.Project(next.Step, response); err != nil {
+			body.Outputs = nil
+		}
+	}
+	return w.entry(knowngood.EntryOutcome, next, body)
+}
+
+// desiredValues finds what a step waits for among its resolved inputs.
+func desiredValues(log []knowngood.LogEntry, step string) []any {
+	for i := len(log) - 1; i >= 0; i-- {
+		if log[i].Kind != knowngood.EntryStepStarted || log[i].Step != step {
+			continue
+		}
+		body, err := runbook.Decode[runbook.StepStartedBody](log[i])
+		if err != nil {
+			return nil
+		}
+		values, _ := body.Inputs["DesiredValues"].([]any)
+		return values
+	}
+	return nil
+}

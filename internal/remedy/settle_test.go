@@ -1,0 +1,79 @@
+package remedy
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/knowngood/knowngood/awsapi"
+	"github.com/knowngood/knowngood/internal/runbook"
+	"github.com/knowngood/knowngood/internal/sandbox"
+)
+
+// directly calls the sandbox without a wire.
+type directly struct{ *estate }
+
+func (d directly) Call(ctx context.Context, service, operation string, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
+	return d.Sandbox.Call(ctx, sandbox.Request{Service: service, Operation: operation, AccessKeyID: sandbox.OperatorKey, Input: in})
+}
+
+func TestSettlement(t *testing.T) {
+	e := newEstate(t)
+	i, v := e.volumeOn(nil, nil)
+	s := &Settler{Catalog: e.catalog, Operations: operations(t), Clock: e.clock, Consistency: 30 * time.Second, Poll: 5 * time.Second}
+	prepared := func(step, operation string, in map[string]any) runbook.IntentBody {
+		t.Helper()
+		call, err := s.Prepare("run-1", step, 1, runbook.CallRequest{Service: "ec2", Operation: operation, Input: in})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return runbook.IntentBody{Service: "ec2", Operation: operation, Region: e.Region(), Input: call.Input}
+	}
+	settle := func(intent runbook.IntentBody) runbook.Settlement {
+		t.Helper()
+		got, err := s.Settle(t.Context(), directly{e}, "run-1", intent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+
+	// Reads are stale for 10 s: the effect shows only later, and is found.
+	e.SetStale(10 * time.Second)
+	snapshot := prepared("CreateSnapshot", "CreateSnapshot", map[string]any{"VolumeId": v})
+	id := e.do("ec2", "CreateSnapshot", snapshot.Input)["SnapshotId"]
+	if got := settle(snapshot); !got.Known || got.Response["SnapshotId"] != id {
+		t.Errorf("a snapshot that was made: %+v, want %v", got, id)
+	}
+	// Another step's snapshot of the same volume is not taken for this one.
+	if got := settle(prepared("WarmUpSnapshot", "CreateSnapshot", map[string]any{"VolumeId": v})); got.Known || !got.Repeat {
+		t.Errorf("a snapshot that was not made: %+v", got)
+	}
+
+	e.do("ec2", "StopInstances", map[string]any{"InstanceIds": []any{i}})
+	e.clock.Advance(time.Minute)
+	detach := prepared("DetachOld", "DetachVolume", map[string]any{"VolumeId": v, "InstanceId": i, "Device": "/dev/sdf"})
+	if got := settle(detach); got.Known || !got.Repeat {
+		t.Errorf("a detachment that was not made: %+v", got)
+	}
+	e.do("ec2", "DetachVolume", detach.Input)
+	if got := settle(detach); !got.Known {
+		t.Errorf("a detachment that was made: %+v", got)
+	}
+	e.clock.Advance(time.Minute)
+	attach := prepared("AttachNew", "AttachVolume", map[string]any{"VolumeId": v, "InstanceId": i, "Device": "/dev/sdf"})
+	if got := settle(attach); got.Known || !got.Repeat {
+		t.Errorf("an attachment that was not made: %+v", got)
+	}
+	e.do("ec2", "AttachVolume", attach.Input)
+	if got := settle(attach); !got.Known || got.Response["InstanceId"] != i {
+		t.Errorf("an attachment that was made: %+v", got)
+	}
+
+	if got := settle(prepared("CreateGp3Volume", "CreateVolume", map[string]any{"AvailabilityZone": "eu-west-1a"})); !got.Repeat {
+		t.Errorf("a volume with a client token: %+v", got)
+	}
+	if got := settle(prepared("X", "CreateVpc", map[string]any{})); got.Repeat || got.Known || got.Reason == "" {
+		t.Errorf("an operation without an entry: %+v", got)
+	}
+}

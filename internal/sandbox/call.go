@@ -1,0 +1,273 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/knowngood/knowngood/awsapi"
+)
+
+// call is one call under way. The sandbox is locked for it.
+type call struct {
+	*Sandbox
+	now       time.Time
+	view      time.Time // as of which reads see the world
+	region    string
+	in        map[string]any
+	who       accessKey
+	operation *awsapi.Operation
+}
+
+// handler serves one operation. action is the IAM action that it needs.
+type handler struct {
+	action string
+	run    func(*call) (map[string]any, error)
+}
+
+// handlers are the operations that are simulated, by service.
+var handlers = map[string]map[string]handler{
+	"autoscaling": autoscalingHandlers,
+	"ec2":         ec2Handlers,
+	"iam":         iamHandlers,
+	"kms":         kmsHandlers,
+	"s3":          s3Handlers,
+	"sts":         stsHandlers,
+}
+
+type object = map[string]any
+
+// Simulated lists the operations that the sandbox serves, as service:Operation,
+// sorted.
+func Simulated() []string {
+	var out []string
+	for service, ops := range handlers {
+		for op := range ops {
+			out = append(out, service+":"+op)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (c *call) str(name string) string {
+	s, _ := c.in[name].(string)
+	return s
+}
+
+func (c *call) bool(name string) bool {
+	b, _ := c.in[name].(bool)
+	return b
+}
+
+func (c *call) int(name string) (int64, bool) {
+	i, ok := c.in[name].(int64)
+	return i, ok
+}
+
+func (c *call) strings(name string) []string { return texts(c.in[name]) }
+
+func (c *call) object(name string) object {
+	o, _ := c.in[name].(object)
+	return o
+}
+
+func (c *call) objects(name string) []object { return objects(c.in[name]) }
+
+func texts(v any) []string {
+	l, _ := v.([]any)
+	out := make([]string, 0, len(l))
+	for _, e := range l {
+		if s, ok := e.(string); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func objects(v any) []object {
+	l, _ := v.([]any)
+	out := make([]object, 0, len(l))
+	for _, e := range l {
+		if o, ok := e.(object); ok {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+func anys[T any](l []T) []any {
+	out := make([]any, len(l))
+	for i, e := range l {
+		out[i] = e
+	}
+	return out
+}
+
+// matches says whether a resource passes the call's Filters. values gives what
+// the resource has under a filter's name; false: there is no such filter.
+func (c *call) matches(tags tagSet, values func(name string) ([]string, bool)) (bool, error) {
+	for _, f := range c.objects("Filters") {
+		name, _ := f["Name"].(string)
+		var have []string
+		if key, ok := strings.CutPrefix(name, "tag:"); ok {
+			if v, ok := tags[key]; ok {
+				have = []string{v}
+			}
+		} else if name == "tag-key" {
+			have = sorted(tags)
+		} else if have, ok = values(name); !ok {
+			return false, failure(400, "InvalidParameterValue", "The filter '%s' is invalid", name)
+		}
+		if !slices.ContainsFunc(texts(f["Values"]), func(want string) bool {
+			return slices.ContainsFunc(have, func(h string) bool { return wildcard(want, h) })
+		}) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// wildcard matches * and ? as filters and policies do.
+func wildcard(pattern, s string) bool {
+	star, mark := -1, 0
+	i, j := 0, 0
+	for j < len(s) {
+		switch {
+		case i < len(pattern) && (pattern[i] == '?' || pattern[i] == s[j] && pattern[i] != '*'):
+			i++
+			j++
+		case i < len(pattern) && pattern[i] == '*':
+			star, mark = i, j
+			i++
+		case star >= 0:
+			mark++
+			i, j = star+1, mark
+		default:
+			return false
+		}
+	}
+	return strings.Trim(pattern[i:], "*") == ""
+}
+
+// page cuts a list by MaxResults and NextToken.
+func (c *call) page(key string, items []any) (map[string]any, error) {
+	start := 0
+	if t := c.str("NextToken"); t != "" {
+		n, err := strconv.Atoi(strings.TrimPrefix(t, "page-"))
+		if err != nil || n < 0 || n > len(items) {
+			return nil, failure(400, "InvalidNextToken", "The token is not valid.")
+		}
+		start = n
+	}
+	end := len(items)
+	if n, ok := c.int("MaxResults"); ok && n > 0 && start+int(n) < end {
+		end = start + int(n)
+	}
+	out := object{key: items[start:end:end]}
+	if end < len(items) {
+		out["NextToken"] = fmt.Sprintf("page-%d", end)
+	}
+	return out, nil
+}
+
+// tagSet are a resource's tags.
+type tagSet map[string]string
+
+func (t tagSet) list() []any {
+	out := []any{}
+	for _, k := range sorted(t) {
+		out = append(out, object{"Key": k, "Value": t[k]})
+	}
+	return out
+}
+
+// with gives a copy with tags added; versions of a resource don't share them.
+func (t tagSet) with(more tagSet) tagSet {
+	out := tagSet{}
+	for k, v := range t {
+		out[k] = v
+	}
+	for k, v := range more {
+		out[k] = v
+	}
+	return out
+}
+
+func parseTags(v any) (tagSet, error) {
+	out := tagSet{}
+	for _, o := range objects(v) {
+		k, _ := o["Key"].(string)
+		value, _ := o["Value"].(string)
+		if strings.HasPrefix(strings.ToLower(k), "aws:") {
+			return nil, failure(400, "InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
+		}
+		if k == "" || len(k) > 128 || len(value) > 256 {
+			return nil, failure(400, "InvalidParameterValue", "Tag key must be between 1 and 128 characters, and its value at most 256.")
+		}
+		out[k] = value
+	}
+	if len(out) > 50 {
+		return nil, failure(400, "TagLimitExceeded", "The maximum number of Tags for a resource has been reached.")
+	}
+	return out, nil
+}
+
+// newTags reads TagSpecifications for a resource type.
+func (c *call) newTags(resourceType string) (tagSet, error) {
+	out := tagSet{}
+	for _, spec := range c.objects("TagSpecifications") {
+		t, _ := spec["ResourceType"].(string)
+		if t == "" {
+			return nil, failure(400, "InvalidParameterValue", "Tag specification must have a resource type")
+		}
+		if len(objects(spec["Tags"])) == 0 {
+			return nil, failure(400, "InvalidParameterValue", "Tag specification must have at least one tag")
+		}
+		if t != resourceType && c.operation.Name != "RunInstances" {
+			return nil, failure(400, "InvalidParameterValue", "'%s' is not a valid taggable resource type for this operation.", t)
+		}
+		if t != resourceType {
+			continue
+		}
+		tags, err := parseTags(spec["Tags"])
+		if err != nil {
+			return nil, err
+		}
+		out = out.with(tags)
+	}
+	return out, nil
+}
+
+// once gives the id that a client token was used for; what is new is "".
+func (c *call) once() (id string, err error) {
+	t := c.str("ClientToken")
+	if t == "" {
+		return "", nil
+	}
+	used, ok := c.home().Tokens[c.operation.Name+"/"+t]
+	if !ok {
+		return "", nil
+	}
+	if used.Input != c.inputText() {
+		return "", failure(400, "IdempotentParameterMismatch", "The client token you have provided is associated with a resource of different parameters.")
+	}
+	return used.ID, nil
+}
+
+func (c *call) remember(id string) {
+	if t := c.str("ClientToken"); t != "" {
+		c.home().Tokens[c.operation.Name+"/"+t] = token{c.inputText(), id}
+	}
+}
+
+func (c *call) inputText() string {
+	raw, err := json.Marshal(c.in)
+	if err != nil {
+		return fmt.Sprint(c.in)
+	}
+	return string(raw)
+}

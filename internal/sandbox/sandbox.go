@@ -1,0 +1,284 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/awsapi"
+)
+
+// Options are what a sandbox is made with. The zero value of each has a
+// sensible meaning.
+type Options struct {
+	Catalog *awsapi.Catalog // required
+	Clock   knowngood.Clock // default: a ManualClock at 2026-01-01
+	Seed    int64           // of all ids; the same calls with the same seed give the same ids
+	Account string          // default 111122223333
+	Region  string          // default eu-west-1
+	Regions []string        // default: Region and us-east-1
+}
+
+// Sandbox is an AWS in memory. Its methods may be used by many goroutines; calls
+// take effect one after another.
+type Sandbox struct {
+	catalog *awsapi.Catalog
+	clock   knowngood.Clock
+	account string
+	region  string
+	regions []string
+
+	mu     sync.Mutex
+	state  state
+	faults []*fault
+	counts map[string]int // calls made, by service.operation
+	stale  time.Duration
+	calls  []CallRecord
+}
+
+// state is all that a snapshot holds.
+type state struct {
+	Seed     int64                      `json:"seed"`
+	Serial   uint64                     `json:"serial"` // ids given so far
+	Accounts map[string]*account        `json:"accounts"`
+	Buckets  map[string]*record[bucket] `json:"buckets"` // their names are global
+	Keys     map[string]accessKey       `json:"accessKeys"`
+}
+
+type account struct {
+	Roles   map[string]*record[role] `json:"roles"`
+	Regions map[string]*region       `json:"regions"`
+}
+
+type region struct {
+	Volumes   map[string]*record[volume]   `json:"volumes"`
+	Snapshots map[string]*record[snapshot] `json:"snapshots"`
+	Instances map[string]*record[instance] `json:"instances"`
+	Groups    map[string]*record[group]    `json:"autoScalingGroups"`
+	Keys      map[string]*record[kmsKey]   `json:"kmsKeys"`
+	Aliases   map[string]string            `json:"kmsAliases"` // alias to key id
+	Addresses map[string]*record[address]  `json:"addresses"`
+	Tokens    map[string]token             `json:"clientTokens"`
+	Encrypt   bool                         `json:"encryptByDefault"`
+}
+
+// token remembers what a client token was used for.
+type token struct {
+	Input string `json:"input"`
+	ID    string `json:"id"`
+}
+
+// CallRecord is one call that the sandbox was asked to make.
+type CallRecord struct {
+	Time      time.Time      `json:"time"`
+	Principal string         `json:"principal"` // ARN
+	Service   string         `json:"service"`
+	Operation string         `json:"operation"`
+	Region    string         `json:"region"`
+	Input     map[string]any `json:"input"`
+	Error     string         `json:"error,omitempty"` // code
+}
+
+// New makes an empty account.
+func New(o Options) (*Sandbox, error) {
+	if o.Catalog == nil {
+		return nil, fmt.Errorf("sandbox: no catalog")
+	}
+	if o.Clock == nil {
+		o.Clock = NewClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	}
+	if o.Account == "" {
+		o.Account = "111122223333"
+	}
+	if o.Region == "" {
+		o.Region = "eu-west-1"
+	}
+	if len(o.Regions) == 0 {
+		o.Regions = []string{o.Region, "us-east-1"}
+	}
+	s := &Sandbox{catalog: o.Catalog, clock: o.Clock, account: o.Account, region: o.Region, regions: o.Regions, counts: map[string]int{}}
+	s.state = state{Seed: o.Seed, Accounts: map[string]*account{}, Buckets: map[string]*record[bucket]{}, Keys: map[string]accessKey{
+		OperatorKey: {Secret: operatorSecret, ARN: "arn:aws:iam::" + o.Account + ":user/operator", UserID: "AIDAOPERATOR", Account: o.Account, Operator: true},
+	}}
+	return s, nil
+}
+
+// Account is the account of the sandbox's operator.
+func (s *Sandbox) Account() string { return s.account }
+
+// Region is the Region that the sandbox's exports name.
+func (s *Sandbox) Region() string { return s.region }
+
+// Calls lists every call so far, in order.
+func (s *Sandbox) Calls() []CallRecord {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]CallRecord(nil), s.calls...)
+}
+
+// Request is one call, decoded.
+type Request struct {
+	Service, Operation string
+	Region             string
+	AccessKeyID        string
+	Input              map[string]any
+}
+
+// Call makes one call. Errors are *awsapi.Error.
+func (s *Sandbox) Call(_ context.Context, r Request) (map[string]any, error) {
+	op, err := s.catalog.Operation(r.Service, r.Operation)
+	if err != nil {
+		return nil, failure(400, "InvalidAction", "%v", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.clock.Now()
+	c := &call{Sandbox: s, now: now, view: now.Add(-s.stale), region: r.Region, in: r.Input, operation: op}
+	if c.region == "" {
+		c.region = s.region
+	}
+	out, err := s.serve(c, r.AccessKeyID)
+	record := CallRecord{Time: now, Principal: c.who.ARN, Service: op.Service.Name, Operation: op.Name, Region: c.region, Input: r.Input, Error: codeOf(err)}
+	s.calls = append(s.calls, record)
+	return out, err
+}
+
+func (s *Sandbox) serve(c *call, accessKeyID string) (map[string]any, error) {
+	key, ok := s.state.Keys[accessKeyID]
+	if !ok {
+		return nil, failure(403, "InvalidClientTokenId", "The security token included in the request is invalid.")
+	}
+	if !key.Expires.IsZero() && !key.Expires.After(c.now) {
+		return nil, failure(403, "ExpiredToken", "The security token included in the request is expired.")
+	}
+	c.who = key
+	f := s.nextFault(c.operation.Service.Name, c.operation.Name)
+	if f.before() {
+		return nil, f.Error
+	}
+	h, ok := handlers[c.operation.Service.Name][c.operation.Name]
+	if !ok {
+		return nil, failure(501, "NotImplemented", "The sandbox does not simulate %s:%s.", c.operation.Service.Name, c.operation.Name)
+	}
+	if err := c.authorize(h.action); err != nil {
+		return nil, err
+	}
+	if missing := missingMembers(c.operation.Input, c.in, ""); missing != "" {
+		return nil, failure(400, missingCode(c.operation.Service.Protocol), "The request must contain the parameter %s", missing)
+	}
+	if c.bool("DryRun") && c.operation.Service.Name == "ec2" {
+		return nil, failure(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+	}
+	out, err := h.run(c)
+	if err == nil && f.after() {
+		return nil, f.Error
+	}
+	return out, err
+}
+
+func missingCode(p awsapi.Protocol) string {
+	switch p {
+	case awsapi.EC2, awsapi.Query:
+		return "MissingParameter"
+	}
+	return "ValidationException"
+}
+
+// missingMembers gives the path of the first required member that is not there.
+func missingMembers(s *awsapi.Shape, v any, path string) string {
+	switch v := v.(type) {
+	case map[string]any:
+		if s == nil || s.Type != awsapi.Structure {
+			return ""
+		}
+		for i := range s.Members {
+			m := &s.Members[i]
+			at := m.Name
+			if path != "" {
+				at = path + "." + m.Name
+			}
+			e, ok := v[m.Name]
+			if !ok {
+				if m.Is(awsapi.Required) {
+					return at
+				}
+				continue
+			}
+			if missing := missingMembers(m.Shape, e, at); missing != "" {
+				return missing
+			}
+		}
+	case []any:
+		if s == nil || s.Type != awsapi.List {
+			return ""
+		}
+		for i, e := range v {
+			if missing := missingMembers(s.Elem.Shape, e, fmt.Sprintf("%s.%d", path, i+1)); missing != "" {
+				return missing
+			}
+		}
+	}
+	return ""
+}
+
+// home is the account and Region of a call.
+func (c *call) home() *region {
+	a := c.accountState()
+	r, ok := a.Regions[c.region]
+	if !ok {
+		r = &region{Volumes: map[string]*record[volume]{}, Snapshots: map[string]*record[snapshot]{}, Instances: map[string]*record[instance]{},
+			Groups: map[string]*record[group]{}, Keys: map[string]*record[kmsKey]{}, Aliases: map[string]string{}, Addresses: map[string]*record[address]{}, Tokens: map[string]token{}}
+		a.Regions[c.region] = r
+	}
+	return r
+}
+
+func (c *call) accountState() *account {
+	a, ok := c.state.Accounts[c.who.Account]
+	if !ok {
+		a = &account{Roles: map[string]*record[role]{}, Regions: map[string]*region{}}
+		c.state.Accounts[c.who.Account] = a
+	}
+	return a
+}
+
+// id makes an id of n hex digits behind a prefix. It follows from the seed and
+// the number of ids before it.
+func (s *Sandbox) id(prefix string, n int) string {
+	s.state.Serial++
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(s.state.Seed))
+	binary.BigEndian.PutUint64(b[8:], s.state.Serial)
+	sum := sha256.Sum256(b[:])
+	return prefix + hex.EncodeToString(sum[:])[:n]
+}
+
+// failure is an error as AWS answers it.
+func failure(status int, code, format string, args ...any) *awsapi.Error {
+	return &awsapi.Error{Status: status, Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+func sorted[T any](m map[string]T) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+// codeOf is the code of an error as AWS answers it, or "".
+func codeOf(err error) string {
+	var e *awsapi.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
