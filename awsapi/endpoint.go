@@ -96,6 +96,9 @@ func (s *Service) endpointRules() (*ruleSet, error) {
 const (
 	maxRuleSteps = 100_000
 	maxRuleDepth = 64
+	// maxRuleText is far beyond any URL. Templates can double a text with each
+	// step.
+	maxRuleText = 1 << 14
 )
 
 // ResolveEndpoint decides by the service's rule set. Parameters that the rule
@@ -114,6 +117,10 @@ func (c *Catalog) ResolveEndpoint(service string, params EndpointParams) (Endpoi
 	if err != nil {
 		return Endpoint{}, err
 	}
+	return set.resolve(service, partitions, params)
+}
+
+func (set *ruleSet) resolve(service string, partitions *partitionTable, params EndpointParams) (Endpoint, error) {
 	e := &evaluator{partitions: partitions, scope: map[string]any{}}
 	for name, p := range set.Parameters {
 		v, ok := params[name]
@@ -338,6 +345,9 @@ func (e *evaluator) template(s string) (any, error) {
 				return nil, fmt.Errorf("the template %q names %s, which is not set", s, name)
 			}
 			fmt.Fprint(&b, v)
+			if b.Len() > maxRuleText {
+				return nil, errors.New("a text that the rules make is too long")
+			}
 			i += end
 		default:
 			b.WriteByte(s[i])

@@ -42,8 +42,8 @@ type ruleFunction struct {
 var ruleFunctions = map[string]ruleFunction{
 	"isSet":         {1, func(_ *evaluator, a []any) any { return a[0] != nil }},
 	"not":           {1, func(_ *evaluator, a []any) any { return a[0] == nil || a[0] == false }},
-	"booleanEquals": {2, func(_ *evaluator, a []any) any { return a[0] == a[1] }},
-	"stringEquals":  {2, func(_ *evaluator, a []any) any { return a[0] == a[1] && a[0] != nil }},
+	"booleanEquals": {2, func(_ *evaluator, a []any) any { return equal[bool](a) }},
+	"stringEquals":  {2, func(_ *evaluator, a []any) any { return equal[string](a) }},
 	"getAttr": {2, func(_ *evaluator, a []any) any {
 		path, _ := a[1].(string)
 		return attribute(a[0], path)
@@ -112,6 +112,14 @@ var ruleFunctions = map[string]ruleFunction{
 	"aws.isVirtualHostableS3Bucket": {2, func(_ *evaluator, a []any) any { return isVirtualHostable(a[0], a[1] == true) }},
 }
 
+// equal says whether both arguments are of the type and the same. Values of
+// other types are equal to nothing, not to themselves either.
+func equal[T comparable](a []any) bool {
+	x, ok := a[0].(T)
+	y, ok2 := a[1].(T)
+	return ok && ok2 && x == y
+}
+
 // attribute follows a path of names, each with an index maybe: a.b[0].
 func attribute(v any, path string) any {
 	for part := range strings.SplitSeq(path, ".") {
@@ -163,7 +171,9 @@ func parseRuleURL(v any) any {
 	return map[string]any{"scheme": u.Scheme, "authority": u.Host, "path": path, "normalizedPath": normalized, "isIp": err == nil}
 }
 
-var hostLabel = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9-]{0,62}$`)
+// hostLabel is RFC 1123's: at most 63 letters, digits and hyphens, without a
+// hyphen at either end.
+var hostLabel = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$`)
 
 func isHostLabel(v any, subdomains bool) bool {
 	s, ok := v.(string)
