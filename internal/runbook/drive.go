@@ -1,0 +1,430 @@
+package runbook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/awsapi"
+)
+
+// drive is one Run.
+type drive struct {
+	*Runner
+	m       *machine
+	durable []knowngood.LogEntry // the log as it was last known
+	pending []knowngood.LogEntry // applied, not yet durable
+}
+
+// errRebased says that the log was read again, so that what comes next has to
+// be decided again.
+var errRebased = errors.New("the log has new entries")
+
+// step does what comes next. A result or an error ends the drive.
+func (d *drive) step(ctx context.Context, next Next) (*EndResult, error) {
+	switch next.Kind {
+	case NextAppend:
+		for _, e := range next.Entries {
+			if err := d.add(e); err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
+	case NextBranch:
+		e, err := d.Document.TakeBranch(next.Step, next.Attempt, next.Branch.Chosen)
+		if err != nil {
+			return nil, err
+		}
+		return nil, d.add(e)
+	case NextCall:
+		if next.Intent != nil {
+			return d.settle(ctx, next, nil)
+		}
+		return d.call(ctx, next)
+	case NextWait:
+		return d.sleep(ctx, next)
+	case NextApprove:
+		return d.approve(ctx, next)
+	case NextEnd:
+		if len(d.pending) == 0 { // it had ended before; its state may say more by now
+			return next.End, nil
+		}
+		return next.End, d.flush(ctx, next.End.State, next.End.Message, nil)
+	}
+	return nil, fmt.Errorf("run %s: unknown move %d", d.RunID, next.Kind)
+}
+
+// add numbers an entry, dates it, and takes it into the machine. It becomes
+// durable with the next flush, at the latest before anything is sent.
+func (d *drive) add(e knowngood.LogEntry) error {
+	e.Seq = d.m.seq + 1
+	e.Time = d.Clock.Now().UTC()
+	if err := d.m.apply(e); err != nil {
+		return err
+	}
+	d.pending = append(d.pending, e)
+	return nil
+}
+
+func (d *drive) addBody(kind knowngood.EntryKind, n Next, body any) error {
+	e, err := Encode(kind, n.Step, n.Attempt, body)
+	if err != nil {
+		return err
+	}
+	return d.add(e)
+}
+
+// flush makes the pending entries durable. It does so even after ctx ended: a
+// fact that is known is worth more than a prompt end.
+func (d *drive) flush(ctx context.Context, state knowngood.RunState, message string, wake *time.Time) error {
+	if len(d.pending) == 0 && state == knowngood.RunInProgress {
+		return nil
+	}
+	ctx = context.WithoutCancel(ctx)
+	err := d.Log.Append(ctx, d.RunID, d.Epoch, d.pending, state, message, wake)
+	if knowngood.KindOf(err) == knowngood.Conflict {
+		return d.rebase(ctx, err)
+	}
+	if err != nil {
+		return err
+	}
+	if d.OnEntry != nil {
+		for _, e := range d.pending {
+			d.OnEntry(e)
+		}
+	}
+	d.durable = append(d.durable, d.pending...)
+	d.pending = nil
+	return nil
+}
+
+// rebase answers a conflict. One that a cancel request made, which anybody may
+// append at any time, is no reason to lose the outcome of a write: the outcome
+// is appended after it, and everything else is decided again. Any other
+// conflict means that another worker has the run, and stands.
+func (d *drive) rebase(ctx context.Context, conflict error) error {
+	entries, err := d.Log.Entries(ctx, d.RunID)
+	if err != nil || len(entries) <= len(d.durable) {
+		return conflict
+	}
+	for _, e := range entries[len(d.durable):] {
+		if e.Kind != knowngood.EntryCancel {
+			return conflict
+		}
+	}
+	m := newMachine(d.Document)
+	for _, e := range entries {
+		if err := m.apply(e); err != nil {
+			return conflict
+		}
+	}
+	pending := d.pending
+	d.m, d.durable, d.pending = m, entries, nil
+	if m.intent == nil || len(pending) == 0 || pending[0].Kind != knowngood.EntryOutcome {
+		return errRebased
+	}
+	outcome := pending[0]
+	outcome.Seq = m.seq + 1
+	if err := m.apply(outcome); err != nil {
+		return conflict
+	}
+	d.pending = []knowngood.LogEntry{outcome}
+	if err := d.flush(ctx, knowngood.RunInProgress, "", nil); err != nil {
+		return err
+	}
+	return errRebased
+}
+
+// park leaves the run for a person.
+func (d *drive) park(ctx context.Context, state knowngood.RunState, message string) (EndResult, error) {
+	return EndResult{State: state, Message: message}, d.flush(ctx, state, message, nil)
+}
+
+// sleep waits until a moment, or leaves the run where only a person helps.
+func (d *drive) sleep(ctx context.Context, next Next) (*EndResult, error) {
+	if next.Until.IsZero() {
+		return &EndResult{State: knowngood.RunWaiting, Message: next.Reason}, d.flush(ctx, knowngood.RunWaiting, next.Reason, nil)
+	}
+	if err := d.flush(ctx, knowngood.RunWaiting, next.Reason, &next.Until); err != nil {
+		return nil, err
+	}
+	if err := d.Clock.Sleep(ctx, next.Until.Sub(d.Clock.Now())); err != nil {
+		return nil, err
+	}
+	return nil, d.addBody(knowngood.EntryWake, next, WakeBody{})
+}
+
+// approve asks for decisions: enough approvals of distinct people, or one
+// rejection. Without either the run waits, and ends when the deadline has
+// passed.
+func (d *drive) approve(ctx context.Context, next Next) (*EndResult, error) {
+	// What led here must be durable before a person is shown it.
+	if err := d.flush(ctx, knowngood.RunInProgress, "", nil); err != nil {
+		return nil, err
+	}
+	var approvals []knowngood.Approval
+	if d.Decisions != nil {
+		var err error
+		if approvals, err = d.Decisions(ctx, *next.Approve); err != nil {
+			return nil, err
+		}
+	}
+	body := DecisionBody{Approvals: approvals}
+	people, rejected := map[string]bool{}, false
+	for _, a := range approvals {
+		people[a.By] = a.Approved
+		rejected = rejected || !a.Approved
+	}
+	body.Approved = !rejected && len(people) >= next.Approve.Min
+	deadline := next.Approve.Deadline
+	switch {
+	case body.Approved || rejected:
+		return nil, d.addBody(knowngood.EntryDecision, next, body)
+	case !deadline.IsZero() && !d.Clock.Now().Before(deadline):
+		return nil, d.addBody(knowngood.EntryWake, next, WakeBody{Reason: "the time for a decision is over"})
+	}
+	message := fmt.Sprintf("step %s waits for approval, %d of %d given", next.Step, len(people), next.Approve.Min)
+	if next.Approve.Pause {
+		message = fmt.Sprintf("step %s: paused", next.Step)
+	}
+	var wake *time.Time
+	if !deadline.IsZero() {
+		wake = &deadline
+	}
+	return &EndResult{State: knowngood.RunWaiting, Message: message}, d.flush(ctx, knowngood.RunWaiting, message, wake)
+}
+
+// Coerce fits a call to the model: service and operation by the model's names,
+// and text made the types that the operation takes. The error says what does
+// not fit.
+func (c CallRequest) Coerce(cat *awsapi.Catalog) (CallRequest, error) {
+	op, err := cat.Operation(c.Service, c.Operation)
+	if err != nil {
+		return c, err
+	}
+	c.Service, c.Operation = op.Service.Name, op.Name
+	in, err := op.Coerce(c.Input)
+	if err != nil {
+		return c, err
+	}
+	c.Input = in
+	return c, op.Validate(in)
+}
+
+// call makes a call; a write only after its intent is durable.
+func (d *drive) call(ctx context.Context, next Next) (*EndResult, error) {
+	call, err := next.Call.Coerce(d.Catalog)
+	if err != nil {
+		return nil, d.outcome(next, call, nil, &CallError{Code: CodeInvalidInput, Message: err.Error()}, "")
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, errors.Join(err, d.flush(ctx, knowngood.RunInProgress, "", nil))
+	}
+	// The facts so far first: the outcome of a write must not wait for an
+	// answer, and a cancel request shows itself here. A wake alone can wait.
+	if len(d.pending) != 1 || d.pending[0].Kind != knowngood.EntryWake || d.writes(call) {
+		if err := d.flush(ctx, knowngood.RunInProgress, "", nil); err != nil {
+			return nil, err
+		}
+	}
+	if !d.writes(call) {
+		response, err := d.Caller.Call(d.callContext(ctx, next.Step), call.Service, call.Operation, call.Input)
+		if err != nil && ctx.Err() != nil {
+			return nil, errors.Join(ctx.Err(), d.flush(ctx, knowngood.RunInProgress, "", nil))
+		}
+		return nil, d.received(next, call, response, err)
+	}
+	if d.Settler != nil {
+		call, err = d.Settler.Prepare(d.RunID, next.Step, next.Attempt, call)
+	}
+	if err != nil {
+		return nil, d.outcome(next, call, nil, &CallError{Code: CodeInvalidInput, Message: err.Error()}, "")
+	}
+	intent := IntentBody{
+		Service: call.Service, Operation: call.Operation,
+		Account: d.m.start.Place.Account, Region: d.m.start.Place.Region, Role: d.m.start.Role,
+		Input: plain(call.Input).(map[string]any),
+	}
+	if d.CallID != nil {
+		intent.CallID = d.CallID(next.Step, next.Attempt, call)
+	}
+	if err := d.addBody(knowngood.EntryIntent, next, intent); err != nil {
+		return nil, err
+	}
+	if err := d.flush(ctx, knowngood.RunInProgress, "", nil); err != nil {
+		return nil, err
+	}
+	return d.send(ctx, next, call)
+}
+
+// writes says whether a call needs an intent.
+func (d *drive) writes(call CallRequest) bool {
+	if d.Class != nil {
+		return d.Class(call.Service, call.Operation) == knowngood.Write
+	}
+	op, err := d.Catalog.Operation(call.Service, call.Operation)
+	return err != nil || op.ClassOf(call.Input) == awsapi.Write
+}
+
+// grace is for how long a write that is under way may go on after ctx ended:
+// an answer that is heard need not be looked for.
+const grace = 5 * time.Second
+
+// send sends a write whose intent is durable.
+func (d *drive) send(ctx context.Context, next Next, call CallRequest) (*EndResult, error) {
+	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() {
+		// The error is that the call was answered first.
+		_ = d.Clock.Sleep(sending, grace)
+		cancel()
+	})
+	defer stop()
+	response, err := d.Caller.Call(d.callContext(sending, next.Step), call.Service, call.Operation, call.Input)
+	switch {
+	case err == nil || definite(err):
+		return nil, d.received(next, call, response, err)
+	case ctx.Err() != nil:
+		return nil, errors.Join(ctx.Err(), d.flush(ctx, knowngood.RunInProgress, "", nil))
+	}
+	return d.settle(ctx, next, callError(err))
+}
+
+// settle finds out what became of a write. sent is the error with which this
+// Run's own sending ended; nil: the write is of an earlier Run.
+func (d *drive) settle(ctx context.Context, next Next, sent *CallError) (*EndResult, error) {
+	intent := next.Intent
+	if intent == nil {
+		intent = d.m.intent
+	}
+	call := CallRequest{Service: intent.Service, Operation: intent.Operation, Input: intent.Input, Purpose: PurposeExecute}
+	s, err := Settlement{Reason: "nothing says how to find it out"}, error(nil)
+	if d.Settler != nil {
+		s, err = d.Settler.Settle(d.callContext(ctx, next.Step), d.Caller, d.RunID, *intent)
+	}
+	switch {
+	case err != nil:
+		return nil, errors.Join(err, d.flush(ctx, knowngood.RunInProgress, "", nil))
+	case s.Known:
+		return nil, d.outcome(next, call, s.Response, s.Error, or(s.Reason, "found after the answer was lost"))
+	case s.Repeat && sent != nil:
+		// It was not done: the error stands, and the step's attempts decide.
+		return nil, d.outcome(next, call, nil, sent, or(s.Reason, "not done"))
+	case s.Repeat:
+		if call, err = call.Coerce(d.Catalog); err != nil {
+			return nil, d.outcome(next, call, nil, &CallError{Code: CodeInvalidInput, Message: err.Error()}, "")
+		}
+		return d.send(ctx, next, call)
+	}
+	message := fmt.Sprintf("step %s: the outcome of %s:%s is unknown: %s", next.Step, intent.Service, intent.Operation, s.Reason)
+	if sent != nil {
+		message += " (" + sent.Error() + ")"
+	}
+	return &EndResult{State: knowngood.RunOutcomeUnknown, FailedStep: next.Step, Message: message}, d.flush(ctx, knowngood.RunOutcomeUnknown, message, nil)
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// definite says that a write that ended in an error did not take place: the
+// service, or a decorator before it, refused it.
+func definite(err error) bool {
+	if knowngood.KindOf(err) == knowngood.Refused {
+		return true
+	}
+	var e *awsapi.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch {
+	case e.Code == awsapi.CodeNoCredentials:
+		return true
+	case e.Status >= 400 && e.Status < 500:
+		return true
+	case e.Status == 503: // the request was not taken: RequestLimitExceeded, SlowDown
+		return true
+	}
+	return false
+}
+
+func callError(err error) *CallError {
+	var e *awsapi.Error
+	if errors.As(err, &e) {
+		message := e.Message
+		if message == "" && e.Err != nil {
+			message = e.Err.Error()
+		}
+		return &CallError{Code: e.Code, Message: message, Retryable: e.Retryable}
+	}
+	return &CallError{Code: "Failed", Message: err.Error()}
+}
+
+// received takes a call's answer.
+func (d *drive) received(next Next, call CallRequest, response map[string]any, err error) error {
+	if err != nil && knowngood.KindOf(err) == knowngood.Refused {
+		return d.addBody(knowngood.EntryDrift, next, DriftBody{Reason: err.Error()})
+	}
+	if err != nil {
+		return d.outcome(next, call, nil, callError(err), "")
+	}
+	return d.outcome(next, call, response, nil, "")
+}
+
+// outcome records what a call gave: of a read what the step reads of it, of a
+// write all.
+func (d *drive) outcome(next Next, call CallRequest, response map[string]any, failed *CallError, settled string) error {
+	body := OutcomeBody{Service: call.Service, Operation: call.Operation, Error: failed, Settled: settled}
+	if failed == nil {
+		if err := drain(response); err != nil {
+			body.Error = &CallError{Code: awsapi.CodeIncompleteResponse, Message: err.Error(), Retryable: true}
+			return d.addBody(knowngood.EntryOutcome, next, body)
+		}
+		var err error
+		body.Outputs, body.Property, err = d.Document.Project(next.Step, response)
+		if err != nil {
+			body.Error = &CallError{Code: CodeInvalidOutput, Message: err.Error()}
+		}
+		if d.m.intent != nil {
+			body.Response, _ = plain(response).(map[string]any)
+		}
+	}
+	return d.addBody(knowngood.EntryOutcome, next, body)
+}
+
+// drain reads the streams of a response, so that its values can be logged.
+func drain(response map[string]any) error {
+	for name, v := range response {
+		body, ok := v.(io.Reader)
+		if !ok {
+			continue
+		}
+		var b strings.Builder
+		_, err := io.Copy(&b, io.LimitReader(body, maxResolved+1))
+		if c, ok := v.(io.Closer); ok {
+			err = errors.Join(err, c.Close())
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if b.Len() > maxResolved {
+			return fmt.Errorf("%s has more than %d bytes", name, maxResolved)
+		}
+		response[name] = b.String()
+	}
+	return nil
+}
+
+func (d *drive) callContext(ctx context.Context, step string) context.Context {
+	if d.CallContext == nil {
+		return ctx
+	}
+	return d.CallContext(ctx, step)
+}
