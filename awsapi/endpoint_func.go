@@ -42,8 +42,8 @@ type ruleFunction struct {
 var ruleFunctions = map[string]ruleFunction{
 	"isSet":         {1, func(_ *evaluator, a []any) any { return a[0] != nil }},
 	"not":           {1, func(_ *evaluator, a []any) any { return a[0] == nil || a[0] == false }},
-	"booleanEquals": {2, func(_ *evaluator, a []any) any { return equal[bool](a) }},
-	"stringEquals":  {2, func(_ *evaluator, a []any) any { return equal[string](a) }},
+	"booleanEquals": {2, func(_ *evaluator, a []any) any { return same[bool](a) }},
+	"stringEquals":  {2, func(_ *evaluator, a []any) any { return same[string](a) }},
 	"getAttr": {2, func(_ *evaluator, a []any) any {
 		path, _ := a[1].(string)
 		return attribute(a[0], path)
@@ -112,9 +112,9 @@ var ruleFunctions = map[string]ruleFunction{
 	"aws.isVirtualHostableS3Bucket": {2, func(_ *evaluator, a []any) any { return isVirtualHostable(a[0], a[1] == true) }},
 }
 
-// equal says whether both arguments are of the type and the same. Values of
+// same says whether both arguments are of the type and the same. Values of
 // other types are equal to nothing, not to themselves either.
-func equal[T comparable](a []any) bool {
+func same[T comparable](a []any) bool {
 	x, ok := a[0].(T)
 	y, ok2 := a[1].(T)
 	return ok && ok2 && x == y
