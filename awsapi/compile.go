@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
+	"slices"
 	"sort"
 )
 
@@ -109,16 +111,14 @@ func readModel(fsys fs.FS, name string) ([]byte, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	var base map[string]any
-	var more struct{ Merge map[string]any }
-	if err := json.Unmarshal(raw, &base); err != nil {
-		return nil, err
-	}
+	var more struct{ Merge json.RawMessage }
 	if err := json.Unmarshal(extras, &more); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("its sdk-extras: %w", err)
 	}
-	merge(base, more.Merge)
-	return json.Marshal(base)
+	if len(more.Merge) == 0 {
+		return raw, nil
+	}
+	return merge(raw, more.Merge)
 }
 
 func readMaybeGzip(fsys fs.FS, name string) ([]byte, error) {
@@ -138,15 +138,50 @@ func readMaybeGzip(fsys fs.FS, name string) ([]byte, error) {
 	return io.ReadAll(z)
 }
 
-// merge puts the members of from into base, objects into objects.
-func merge(base, from map[string]any) {
-	for k, v := range from {
-		inner, isObject := v.(map[string]any)
-		old, wasObject := base[k].(map[string]any)
-		if isObject && wasObject {
-			merge(old, inner)
-			continue
-		}
-		base[k] = v
+// merge puts the members of an object into another, objects into objects, and
+// keeps the order of what was there.
+func merge(base, more json.RawMessage) (json.RawMessage, error) {
+	if !isObject(base) || !isObject(more) {
+		return more, nil
 	}
+	var members, added map[string]json.RawMessage
+	if err := json.Unmarshal(base, &members); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(more, &added); err != nil {
+		return nil, err
+	}
+	var names []string
+	add := func(name string) { names = append(names, name) }
+	if err := eachKey(base, add); err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(added)) {
+		old, ok := members[name]
+		if !ok {
+			add(name)
+		}
+		merged, err := merge(old, added[name])
+		if err != nil {
+			return nil, err
+		}
+		members[name] = merged
+	}
+	out := []byte{'{'}
+	for i, name := range names {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		key, err := json.Marshal(name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(append(out, key...), ':'), members[name]...)
+	}
+	return append(out, '}'), nil
+}
+
+func isObject(raw json.RawMessage) bool {
+	raw = bytes.TrimLeft(raw, " \t\r\n")
+	return len(raw) > 0 && raw[0] == '{'
 }

@@ -48,8 +48,9 @@ const maxInputDepth = 64
 // Validate checks an input against the model, without a network: unknown and
 // missing members, types, lengths, ranges, values outside an enum, unions with
 // more or less than one member. Values are of the Go types that ShapeType's
-// constants name, which Coerce makes of text and of other numbers; a nil value
-// counts as not set. Patterns are not checked, since models write them in
+// constants name, which Coerce makes of text; other Go integers, []string and
+// the like are taken too, as by the wire protocols. A nil value counts as not
+// set. Patterns are not checked, since models write them in
 // another dialect and AWS's own clients leave them to the service; enums are,
 // although a service may know more values than the model. A required
 // idempotency token may be missing, for the client makes one. The error is a
@@ -113,6 +114,7 @@ func (v *validator) value(m *Member, value any, path string, depth int) {
 		return
 	}
 	s := m.Shape
+	value = generalize(value)
 	switch s.Type {
 	case Structure:
 		if s.Is(Document) {

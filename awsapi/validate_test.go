@@ -56,6 +56,7 @@ func TestValidateNamesEachProblem(t *testing.T) {
 		"good": {map[string]any{"Name": "ab", "Count": int64(3), "Big": 5, "Ratio": 1, "On": true, "Data": []byte("abc"), "Body": strings.NewReader("x"),
 			"When": time.Unix(0, 0), "Color": "red", "Names": []any{"ab"}, "Holes": []any{nil, "ab"}, "Tags": map[string]any{"ab": 1.0},
 			"Either": map[string]any{"A": "x"}, "Any": []any{1, "x", nil}, "Short": map[string]any{"x": 1}}, nil},
+		"special Go types":      {map[string]any{"Name": "ab", "Names": []string{"ab"}, "Tags": map[string]int{}}, []string{"Tags must be a map, not a Go map[string]int"}},
 		"nil counts as not set": {map[string]any{"Name": "ab", "Count": nil, "Nonsense": nil}, nil},
 		"required":              {nil, []string{"Name is required"}},
 		"nested required":       {map[string]any{"Name": "ab", "Tree": map[string]any{"Left": map[string]any{}}}, []string{"Tree.Leaf is required", "Tree.Left.Leaf is required"}},
