@@ -41,6 +41,8 @@ type Sandbox struct {
 	counts map[string]int // calls made, by service.operation
 	stale  time.Duration
 	calls  []CallRecord
+
+	requests uint64 // over the wire
 }
 
 // state is all that a snapshot holds.
