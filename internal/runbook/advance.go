@@ -106,7 +106,10 @@ func (m *machine) next() (Next, error) {
 		return m.end(n, StepFailed, &Failure{Message: "the world left the plan: " + m.drift.Reason, Drift: true})
 	}
 	if m.runs > MaxStepRuns {
-		return m.end(n, StepFailed, &Failure{Message: fmt.Sprintf("%d steps were executed; the runbook goes round in circles", MaxStepRuns)})
+		return m.end(n, StepFailed, &Failure{
+			Code:    CodeStepLimit,
+			Message: fmt.Sprintf("%d steps were executed; the runbook goes round in circles", MaxStepRuns),
+		})
 	}
 	if m.step.run == nil {
 		return m.end(n, StepFailed, &Failure{Message: m.step.Action + " is not run by this version"})
@@ -313,7 +316,7 @@ func (m *machine) end(n Next, status StepStatus, f *Failure) (Next, error) {
 	// A limit that was exceeded is no failure of this step, so that its
 	// onFailure: Continue does not apply; neither does it to plan drift,
 	// except on a path that leads back and has to go on as well as it can.
-	exceeded := f != nil && m.runs > MaxStepRuns
+	exceeded := f != nil && f.Code == CodeStepLimit
 	broken := f != nil && f.Drift || exceeded
 	switch {
 	case status == StepCancelled:
@@ -351,13 +354,16 @@ func (m *machine) cancelText() string {
 func (m *machine) finish() (Next, error) {
 	end := RunEndedBody{State: knowngood.RunSuccess}
 	var notes []string
+	passed := 0
 	for _, f := range m.failures {
 		line := fmt.Sprintf("step %s %s%s", f.step, statusWord[f.status], f.message)
 		if !f.decisive || end.FailedStep != "" {
 			if f.recovery {
 				line = "on the way back " + line
 			}
-			notes = append(notes, line)
+			if passed++; passed <= maxNotes {
+				notes = append(notes, line)
+			}
 			continue
 		}
 		end.FailedStep = f.step
@@ -365,6 +371,9 @@ func (m *machine) finish() (Next, error) {
 			StepFailed: knowngood.RunFailed, StepTimedOut: knowngood.RunTimedOut, StepCancelled: knowngood.RunCancelled,
 		}[f.status]
 		end.Message = line
+	}
+	if passed > maxNotes {
+		notes = append(notes, fmt.Sprintf("%d more failures", passed-maxNotes))
 	}
 	if m.recovery && m.runs >= MaxStepRuns && m.upcoming != End {
 		notes = append(notes, fmt.Sprintf("the way back was given up after %d steps", MaxStepRuns))
@@ -386,6 +395,9 @@ func (m *machine) finish() (Next, error) {
 	}
 	return m.entry(Next{}, knowngood.EntryRunEnded, end)
 }
+
+// maxNotes is how many failures beside the first a run's message tells of.
+const maxNotes = 10
 
 // statusWord leads to a failure's message, which for the others says what
 // happened.

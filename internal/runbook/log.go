@@ -49,13 +49,15 @@ type CallError struct {
 	Retryable bool `json:"retryable,omitempty"`
 }
 
-// Codes of errors that no service sent.
+// Codes of errors and failures that no service sent.
 const (
 	// CodeInvalidInput: the input does not fit the model; nothing was sent.
 	CodeInvalidInput = "InvalidInput"
 	// CodeInvalidOutput: the call was answered, and an output that the step
 	// declares could not be taken from the answer.
 	CodeInvalidOutput = "InvalidOutput"
+	// CodeStepLimit: the run executed MaxStepRuns steps.
+	CodeStepLimit = "StepLimit"
 )
 
 // Error implements error.

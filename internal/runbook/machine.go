@@ -212,8 +212,8 @@ func (m *machine) stepEnded(e knowngood.LogEntry) error {
 		if b.Failure != nil {
 			f.message = b.Failure.Message
 		}
-		drift := b.Failure != nil && b.Failure.Drift
-		f.decisive = m.step.IsCritical || b.Status == StepCancelled || drift || b.Recovery && !m.recovery
+		broken := b.Failure != nil && (b.Failure.Drift || b.Failure.Code == CodeStepLimit)
+		f.decisive = m.step.IsCritical || b.Status == StepCancelled || broken || b.Recovery && !m.recovery
 		m.failures = append(m.failures, f)
 		if b.Status == StepCancelled {
 			m.cancel, m.wayBack = nil, ""
