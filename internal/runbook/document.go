@@ -40,7 +40,7 @@ type Parameter struct {
 	MinChars, MaxChars           *int64
 	MinItems, MaxItems           *int64
 	pos                          knowngood.Position
-	defaultPos, patternPos       knowngood.Position
+	store                        string // default that is a value of Parameter Store
 	hasDefault, hasAllowedValues bool
 }
 

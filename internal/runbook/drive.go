@@ -202,7 +202,11 @@ func (d *drive) approve(ctx context.Context, next Next) (*EndResult, error) {
 // and text made the types that the operation takes. The error says what does
 // not fit.
 func (c CallRequest) Coerce(cat *awsapi.Catalog) (CallRequest, error) {
-	op, err := cat.Operation(c.Service, c.Operation)
+	service, err := serviceOf(cat, c.Service)
+	if err != nil {
+		return c, err
+	}
+	op, err := service.Operation(c.Operation)
 	if err != nil {
 		return c, err
 	}

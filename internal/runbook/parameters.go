@@ -43,7 +43,11 @@ func (d *Document) BindParameters(given knowngood.Params) (knowngood.Params, err
 		names = append(names, p.Name)
 		raw, ok := given[p.Name]
 		if !ok || raw == nil {
-			if !p.hasDefault {
+			switch {
+			case p.store != "":
+				errs = append(errs, fmt.Errorf("the parameter %s (%s) is missing; its default %s is in Parameter Store, which this version does not ask", p.Name, p.Type, p.store))
+				continue
+			case !p.hasDefault:
 				errs = append(errs, fmt.Errorf("the parameter %s (%s) is missing", p.Name, p.Type))
 				continue
 			}

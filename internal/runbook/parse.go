@@ -196,7 +196,6 @@ func (p *docParser) parameters(n *node) {
 			p.add(f.pos, "type: "+strings.Join(typeNames, ", "), "%s has no type", what)
 		}
 		if n := f.value.get("allowedPattern"); n != nil {
-			param.patternPos = n.pos
 			if _, err := pattern.Compile(param.AllowedPattern); err != nil {
 				p.add(n.pos, "a regular expression", "%s: %v", what, err)
 			}
@@ -209,19 +208,22 @@ func (p *docParser) parameters(n *node) {
 			}
 		}
 		if n := f.value.get("default"); n != nil {
-			param.defaultPos, param.hasDefault = n.pos, true
+			param.hasDefault = true
 			p.parameterDefault(param, n)
 		}
 		p.doc.Parameters = append(p.doc.Parameters, param)
 	}
 }
 
+// storeDefault is a default that is a value of Parameter Store.
+var storeDefault = regexp.MustCompile(`^\{\{\s*(ssm|ssm-secure|resolve):[^{}]*\}\}$`)
+
 // parameterDefault checks a default as if it had been given. An empty one
 // means "nothing given" to most authors and is let through.
 func (p *docParser) parameterDefault(param *Parameter, n *node) {
 	v := n.plain()
-	if s, ok := v.(string); ok && (strings.Contains(s, "{{ssm:") || strings.Contains(s, "{{ ssm:")) {
-		p.add(n.pos, "a value", "parameter %s: defaults from Parameter Store are not resolved by this version", param.Name)
+	if s, ok := v.(string); ok && storeDefault.MatchString(s) {
+		param.hasDefault, param.store = false, s
 		return
 	}
 	if _, known := param.Type.base(); !known {

@@ -71,7 +71,7 @@ func (v *validator) action(s *Step) {
 }
 
 func (v *validator) call(s *Step, site callSite) {
-	service, err := v.catalog.Service(site.service)
+	service, err := serviceOf(v.catalog, site.service)
 	if err != nil {
 		v.add(place(s, site.at), "a service by botocore's name", "step %s: %v", s.Name, err)
 		return
@@ -88,6 +88,18 @@ func (v *validator) call(s *Step, site callSite) {
 		m := &modelCheck{v: v, s: s, op: service.Name + ":" + op.Name}
 		m.structure(op.Input, site.input, "", site.skip)
 	}
+}
+
+// serviceOf finds a service by the name in a document. Botocore's names are in
+// lower case; AWS's own runbooks write SQS as well.
+func serviceOf(cat *awsapi.Catalog, name string) (*awsapi.Service, error) {
+	service, err := cat.Service(name)
+	if err != nil {
+		if lower, err := cat.Service(strings.ToLower(name)); err == nil {
+			return lower, nil
+		}
+	}
+	return service, err
 }
 
 func place(s *Step, n *node) knowngood.Position {

@@ -48,6 +48,7 @@ func TestValidateReports(t *testing.T) {
 		{"unknown action", head + strings.Replace(napStep, "aws:sleep", "aws:slep", 1), `x.yaml:6:13: step Nap: there is no action "aws:slep"; did you mean aws:sleep?; expected an action of SSM Automation`},
 		{"action not run", head + "  - name: Run\n    action: aws:executeScript\n    inputs: {Runtime: python3.11}\n", "x.yaml:6:13: step Run: aws:executeScript is not run by this version"},
 		{"service", head + strings.Replace(apiStep, "ec2", "ec3", 1), `x.yaml:7:23: step Read: no service "ec3"…`},
+		{"service in capitals", head + strings.Replace(apiStep, "ec2", "EC2", 1), ""},
 		{"operation", head + strings.Replace(apiStep, "DescribeVolumes", "DescribeVolume", 1), `x.yaml:7:33: step Read: no operation "DescribeVolume"…`},
 		{"member", head + strings.Replace(apiStep, "Volumes}", "Volumes, VolumeId: [a]}", 1), "x.yaml:7:50: step Read: ec2:DescribeVolumes has no input VolumeId; did you mean VolumeIds?; expected one of VolumeIds, IncludeManagedResources, DryRun, Filters, NextToken, MaxResults"},
 		{"deep member", head + strings.Replace(apiStep, "Volumes}", "Volumes, Filters: [{Nam: x}]}", 1), "x.yaml:7:61: step Read: ec2:DescribeVolumes has no input Filters[0].Nam; did you mean Name?; expected one of Name, Values"},
