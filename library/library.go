@@ -7,5 +7,5 @@ import "embed"
 
 // FS is the content, one folder for each kind.
 //
-//go:embed operations runbooks
+//go:embed operations runbooks scenarios
 var FS embed.FS

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,11 +32,20 @@ type handler struct {
 // handlers are the operations that are simulated, by service.
 var handlers = map[string]map[string]handler{
 	"autoscaling": autoscalingHandlers,
-	"ec2":         ec2Handlers,
+	"ec2":         merged(ec2Handlers, networkHandlers),
 	"iam":         iamHandlers,
 	"kms":         kmsHandlers,
 	"s3":          s3Handlers,
 	"sts":         stsHandlers,
+}
+
+// merged puts the tables of one service together.
+func merged(tables ...map[string]handler) map[string]handler {
+	out := map[string]handler{}
+	for _, t := range tables {
+		maps.Copy(out, t)
+	}
+	return out
 }
 
 type object = map[string]any

@@ -19,6 +19,9 @@ type instance struct {
 	PrivateIP  string    `json:"privateIp"`
 	PublicIP   string    `json:"publicIp,omitempty"`
 	PublicFrom string    `json:"publicIpOwner,omitempty"` // amazon, or the account for an Elastic IP address
+	Subnet     string    `json:"subnet,omitempty"`
+	VPC        string    `json:"vpc,omitempty"`
+	Groups     []string  `json:"securityGroups,omitempty"`
 	Tags       tagSet    `json:"tags,omitempty"`
 }
 
@@ -75,6 +78,9 @@ func runInstances(c *call) (map[string]any, error) {
 	if t, _ := c.object("InstanceMarketOptions")["MarketType"].(string); t == "spot" {
 		i.Lifecycle = "spot"
 	}
+	if err := c.place(&i); err != nil {
+		return nil, err
+	}
 	var err error
 	if i.Tags, err = c.newTags("instance"); err != nil {
 		return nil, err
@@ -101,6 +107,25 @@ func runInstances(c *call) (map[string]any, error) {
 	}
 	c.remember(id)
 	return c.reservation(id, i), nil
+}
+
+// place puts an instance into the subnet and security groups of its call.
+func (c *call) place(i *instance) error {
+	if i.Subnet = c.str("SubnetId"); i.Subnet != "" {
+		r, ok := c.home().Subnets[i.Subnet]
+		if !ok {
+			return failure(400, "InvalidSubnetID.NotFound", "The subnet ID '%s' does not exist", i.Subnet)
+		}
+		s, _ := r.as(c.now)
+		i.VPC, i.Zone = s.VPC, s.Zone
+	}
+	i.Groups = c.strings("SecurityGroupIds")
+	for _, id := range i.Groups {
+		if _, ok := c.home().SecurityGroups[id]; !ok {
+			return failure(400, "InvalidGroup.NotFound", "The security group '%s' does not exist", id)
+		}
+	}
+	return nil
 }
 
 func wantsPublicIP(interfaces []object) bool {
@@ -174,6 +199,15 @@ func (c *call) instanceOut(id string, i instance, at time.Time) object {
 		out["PublicIpAddress"] = i.PublicIP
 		nic["Association"] = object{"PublicIp": i.PublicIP, "IpOwnerId": i.PublicFrom}
 	}
+	if i.Subnet != "" {
+		out["SubnetId"], out["VpcId"], nic["SubnetId"], nic["VpcId"] = i.Subnet, i.VPC, i.Subnet, i.VPC
+	}
+	groups := []any{}
+	for _, g := range i.Groups {
+		r, _ := c.home().SecurityGroups[g].as(at)
+		groups = append(groups, object{"GroupId": g, "GroupName": r.Name})
+	}
+	out["SecurityGroups"], nic["Groups"] = groups, groups
 	out["NetworkInterfaces"] = []any{nic}
 	if len(i.Tags) > 0 {
 		out["Tags"] = i.Tags.list()

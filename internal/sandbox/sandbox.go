@@ -67,8 +67,13 @@ type region struct {
 	Keys      map[string]*record[kmsKey]   `json:"kmsKeys"`
 	Aliases   map[string]string            `json:"kmsAliases"` // alias to key id
 	Addresses map[string]*record[address]  `json:"addresses"`
-	Tokens    map[string]token             `json:"clientTokens"`
-	Encrypt   bool                         `json:"encryptByDefault"`
+	VPCs      map[string]*record[vpc]      `json:"vpcs"`
+	Subnets   map[string]*record[subnet]   `json:"subnets"`
+
+	SecurityGroups map[string]*record[securityGroup] `json:"securityGroups"`
+
+	Tokens  map[string]token `json:"clientTokens"`
+	Encrypt bool             `json:"encryptByDefault"`
 }
 
 // token remembers what a client token was used for.
@@ -235,8 +240,8 @@ func (c *call) home() *region {
 	a := c.accountState()
 	r, ok := a.Regions[c.region]
 	if !ok {
-		r = &region{Volumes: map[string]*record[volume]{}, Snapshots: map[string]*record[snapshot]{}, Instances: map[string]*record[instance]{},
-			Groups: map[string]*record[group]{}, Keys: map[string]*record[kmsKey]{}, Aliases: map[string]string{}, Addresses: map[string]*record[address]{}, Tokens: map[string]token{}}
+		r = &region{}
+		r.fill()
 		a.Regions[c.region] = r
 	}
 	return r

@@ -348,7 +348,7 @@ func TestFaults(t *testing.T) {
 	if l := w.do("ec2", "DescribeVolumes", nil)["Volumes"].([]any); len(l) != 3 {
 		t.Errorf("%d volumes: the second call had no effect, the third had", len(l))
 	}
-	w.fails("NotImplemented", "ec2", "CreateVpc", nil)
+	w.fails("NotImplemented", "ec2", "CreateInternetGateway", nil)
 }
 
 func TestStaleReads(t *testing.T) {

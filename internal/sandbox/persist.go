@@ -1,0 +1,110 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// snapshotVersion is the form of a snapshot. Restore refuses any other.
+const snapshotVersion = 1
+
+// saved is the form of a snapshot.
+type saved struct {
+	Version int       `json:"version"`
+	Time    time.Time `json:"time"` // on the sandbox's clock
+	Account string    `json:"account"`
+	Region  string    `json:"region"`
+	Regions []string  `json:"regions"`
+	State   state     `json:"state"`
+}
+
+// Snapshot gives the whole estate as JSON: resources with what is under way,
+// access keys and client tokens, but neither faults nor the log of calls. The
+// same history gives the same bytes.
+func (s *Sandbox) Snapshot() ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return json.Marshal(saved{snapshotVersion, s.clock.Now(), s.account, s.region, s.regions, s.state})
+}
+
+// Restore makes a sandbox of a snapshot. Of the options only Catalog, which is
+// required, and Clock count; without a clock, time goes on from when the
+// snapshot was taken.
+func Restore(o Options, data []byte) (*Sandbox, error) {
+	var in saved
+	if err := json.Unmarshal(data, &in); err != nil {
+		return nil, fmt.Errorf("sandbox: the snapshot can't be read: %w", err)
+	}
+	if in.Version != snapshotVersion {
+		return nil, fmt.Errorf("sandbox: a snapshot of version %d; this program reads version %d", in.Version, snapshotVersion)
+	}
+	if o.Clock == nil {
+		o.Clock = NewClock(in.Time)
+	}
+	o.Account, o.Region, o.Regions, o.Seed = in.Account, in.Region, in.Regions, in.State.Seed
+	s, err := New(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.State.check(); err != nil {
+		return nil, err
+	}
+	s.state = in.State
+	return s, nil
+}
+
+// check refuses a snapshot with holes, and makes the maps that it lacks.
+func (s *state) check() error {
+	s.Buckets, s.Keys, s.Accounts = made(s.Buckets), made(s.Keys), made(s.Accounts)
+	err := whole("bucket", s.Buckets)
+	for id, a := range s.Accounts {
+		if a == nil {
+			return fmt.Errorf("sandbox: the snapshot's account %s is empty", id)
+		}
+		a.Roles, a.Regions = made(a.Roles), made(a.Regions)
+		err = first(err, whole("role", a.Roles))
+		for name, r := range a.Regions {
+			if r == nil {
+				return fmt.Errorf("sandbox: the snapshot's Region %s is empty", name)
+			}
+			r.fill()
+			err = first(err, whole("volume", r.Volumes), whole("snapshot", r.Snapshots), whole("instance", r.Instances), whole("group", r.Groups),
+				whole("key", r.Keys), whole("address", r.Addresses), whole("VPC", r.VPCs), whole("subnet", r.Subnets), whole("security group", r.SecurityGroups))
+		}
+	}
+	return err
+}
+
+// fill makes the maps that a region lacks.
+func (r *region) fill() {
+	r.Volumes, r.Snapshots, r.Instances, r.Groups = made(r.Volumes), made(r.Snapshots), made(r.Instances), made(r.Groups)
+	r.Keys, r.Aliases, r.Addresses, r.Tokens = made(r.Keys), made(r.Aliases), made(r.Addresses), made(r.Tokens)
+	r.VPCs, r.Subnets, r.SecurityGroups = made(r.VPCs), made(r.Subnets), made(r.SecurityGroups)
+}
+
+func made[T any](m map[string]T) map[string]T {
+	if m == nil {
+		return map[string]T{}
+	}
+	return m
+}
+
+// whole says whether each resource has at least one version.
+func whole[T any](kind string, m map[string]*record[T]) error {
+	for id, r := range m {
+		if r == nil || len(r.Versions) == 0 {
+			return fmt.Errorf("sandbox: the snapshot's %s %s has no versions", kind, id)
+		}
+	}
+	return nil
+}
+
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package sandbox
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/knowngood/knowngood/library"
+)
+
+func loadDemo(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t)
+	raw, err := library.FS.ReadFile("scenarios/demo.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Load(t.Context(), "demo.yaml", raw); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func TestTheDemosEstate(t *testing.T) {
+	w := loadDemo(t)
+	if !w.clock.Now().Equal(w.Sandbox.clock.Now()) {
+		t.Error("the sandbox has not got its own clock back")
+	}
+	list := func(service, operation, key string) []any { return w.do(service, operation, nil)[key].([]any) }
+	volumes, instances := list("ec2", "DescribeVolumes", "Volumes"), list("ec2", "DescribeInstances", "Reservations")
+	buckets := list("s3", "ListBuckets", "Buckets")
+	total := len(volumes) + len(instances) + len(buckets) + len(list("iam", "ListRoles", "Roles")) + len(list("kms", "ListKeys", "Keys")) +
+		len(list("ec2", "DescribeVpcs", "Vpcs")) + len(list("ec2", "DescribeSubnets", "Subnets")) + len(list("ec2", "DescribeSecurityGroups", "SecurityGroups"))
+	if total != 41 {
+		t.Errorf("%d resources, want 41", total)
+	}
+	var open []string
+	for _, v := range volumes {
+		v := v.(object)
+		if v["Encrypted"] == true {
+			continue
+		}
+		state := v["State"].(string)
+		for _, a := range v["Attachments"].([]any) {
+			a := a.(object)
+			state += " " + a["State"].(string) + " " + a["Device"].(string) + " " + w.instanceState(a["InstanceId"].(string))
+			if n := w.VolumeWrites(v["VolumeId"].(string)); n < 3600 {
+				t.Errorf("the volume has %d writes after more than an hour", n)
+			}
+		}
+		open = append(open, state)
+	}
+	if got := strings.Join(open, "; "); got != "available; in-use attached /dev/sdf running" && got != "in-use attached /dev/sdf running; available" {
+		t.Errorf("unencrypted volumes: %s", got)
+	}
+	for _, b := range buckets {
+		name := b.(object)["Name"].(string)
+		_, err := w.try("s3", "GetPublicAccessBlock", object{"Bucket": name})
+		if (codeOf(err) == "NoSuchPublicAccessBlockConfiguration") != (name == "acme-invoices") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestASnapshotIsTheWholeEstate(t *testing.T) {
+	w := loadDemo(t)
+	v := w.newVolume(object{"Size": int64(5), "ClientToken": "once"})
+	s := w.do("ec2", "CreateSnapshot", object{"VolumeId": v})["SnapshotId"].(string) // under way
+	raw, err := w.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := Restore(Options{Catalog: w.catalog}, raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := back.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(raw, again) {
+		t.Error("a restored sandbox gives another snapshot")
+	}
+	r := &world{back, t, back.clock.(*ManualClock), OperatorKey}
+	r.clock.Advance(time.Hour)
+	got := r.do("ec2", "DescribeSnapshots", object{"SnapshotIds": ids(s)})["Snapshots"].([]any)[0].(object)
+	if got["State"] != "completed" {
+		t.Errorf("what was under way is %v", got["State"])
+	}
+	if id := r.do("ec2", "CreateVolume", object{"AvailabilityZone": "eu-west-1a", "Size": int64(5), "ClientToken": "once"})["VolumeId"]; id != v {
+		t.Errorf("the client token made %v, not %v", id, v)
+	}
+	if next := r.newVolume(object{"Size": int64(1)}); next == v {
+		t.Error("an id was given twice")
+	}
+	if other, err := loadDemo(t).Snapshot(); err != nil {
+		t.Error(err)
+	} else if once, _ := loadDemo(t).Snapshot(); !bytes.Equal(other, once) {
+		t.Error("one scenario gave two estates")
+	}
+	for _, bad := range []string{``, `[]`, `{"version": 9}`, `{"version":1,"state":{"accounts":{"1":null}}}`, `{"version":1,"state":{"buckets":{"b":{"versions":[]}}}}`} {
+		if _, err := Restore(Options{Catalog: w.catalog}, []byte(bad)); err == nil {
+			t.Errorf("%q was restored", bad)
+		}
+	}
+}
+
+func TestScenariosThatAreWrong(t *testing.T) {
+	for text, want := range map[string]string{
+		"calls: 1":                    "bad.yaml",
+		"colour: red":                 "colour",
+		"calls: [{call: ec2}]":        "service:Operation",
+		"calls: [{call: ec2:NoSuch}]": "NoSuch",
+		"calls: [{call: ec2:DescribeRegions, wait: long}]":                               "no duration",
+		"calls: [{call: ec2:DescribeVolumes, input: {VolumeIds: [\"{{a.VolumeId}}\"]}}]": "there is no a",
+		"calls: [{call: ec2:DeleteVolume, input: {VolumeId: vol-1}}]":                    "InvalidVolume.NotFound",
+		"calls: [{call: ec2:DescribeVolumes, input: {Colour: red}}]":                     "Colour",
+	} {
+		w := newWorld(t)
+		err := w.Load(t.Context(), "bad.yaml", []byte(text))
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "bad.yaml") {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
+
+func TestNetworks(t *testing.T) {
+	w := newWorld(t)
+	w.fails("InvalidVpc.Range", "ec2", "CreateVpc", object{"CidrBlock": "10.0.0.0/8"})
+	v := w.do("ec2", "CreateVpc", object{"CidrBlock": "10.0.0.0/16"})["Vpc"].(object)["VpcId"]
+	in := func(cidr string) object { return object{"VpcId": v, "CidrBlock": cidr} }
+	s := w.do("ec2", "CreateSubnet", in("10.0.0.0/24"))["Subnet"].(object)["SubnetId"]
+	w.fails("InvalidSubnet.Conflict", "ec2", "CreateSubnet", in("10.0.0.128/25"))
+	w.fails("InvalidSubnet.Range", "ec2", "CreateSubnet", in("192.168.0.0/24"))
+	w.fails("InvalidVpcID.NotFound", "ec2", "CreateSubnet", object{"VpcId": "vpc-1", "CidrBlock": "10.0.1.0/24"})
+	group := object{"GroupName": "web", "Description": "d", "VpcId": v}
+	g := w.do("ec2", "CreateSecurityGroup", group)["GroupId"].(string)
+	w.fails("InvalidGroup.Duplicate", "ec2", "CreateSecurityGroup", group)
+	open := func(cidr string) object {
+		return object{"GroupId": g, "IpPermissions": []any{object{"IpProtocol": "tcp", "FromPort": int64(443), "ToPort": int64(443), "IpRanges": []any{object{"CidrIp": cidr}}}}}
+	}
+	w.fails("InvalidParameterValue", "ec2", "AuthorizeSecurityGroupIngress", open("everywhere"))
+	w.do("ec2", "AuthorizeSecurityGroupIngress", open("0.0.0.0/0"))
+	found := w.do("ec2", "DescribeSecurityGroups", object{"Filters": []any{object{"Name": "group-name", "Values": ids("w*")}}})["SecurityGroups"].([]any)
+	if len(found) != 1 || found[0].(object)["IpPermissions"].([]any)[0].(object)["ToPort"] != int64(443) {
+		t.Errorf("%v", found)
+	}
+	i := w.launch(object{"SubnetId": s, "SecurityGroupIds": ids(g)})
+	out := w.do("ec2", "DescribeInstances", object{"InstanceIds": ids(i)})["Reservations"].([]any)[0].(object)["Instances"].([]any)[0].(object)
+	if out["SubnetId"] != s || out["VpcId"] != v || out["SecurityGroups"].([]any)[0].(object)["GroupName"] != "web" {
+		t.Errorf("%v", out)
+	}
+}
