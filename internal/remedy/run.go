@@ -1,0 +1,237 @@
+package remedy
+
+import (
+	"context"
+	"sync"
+
+	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/awsapi"
+	"github.com/knowngood/knowngood/internal/runbook"
+)
+
+// Executor runs approved plans.
+type Executor struct {
+	Catalog    *awsapi.Catalog
+	Operations Operations
+	Caller     awsapi.Caller // with the credentials of the plan's role
+	Log        runbook.RunLog
+	Clock      knowngood.Clock
+	Settler    *Settler
+	// Decisions gives the approvals that count for an aws:approve step.
+	Decisions func(ctx context.Context, r runbook.ApproveRequest) ([]knowngood.Approval, error)
+	// OnEntry is told of each entry once it is durable. It may be nil.
+	OnEntry func(knowngood.LogEntry)
+}
+
+// Run begins a plan's run, or goes on with it where its log ends: exactly the
+// plan's writes go out, and what leaves the plan stops the run. The result is
+// that of runbook.Runner.
+//
+// Before the first write, what planning read is read again; a difference is an
+// error of kind Refused, and nothing was written.
+func (x *Executor) Run(ctx context.Context, plan *knowngood.Plan, epoch int64) (runbook.EndResult, error) {
+	d, err := runbook.Parse(plan.Document.Name, []byte(plan.Document.Content))
+	if err != nil {
+		return runbook.EndResult{}, err
+	}
+	log, err := x.Log.Entries(ctx, plan.RunID)
+	if err != nil {
+		return runbook.EndResult{}, err
+	}
+	held := &held{Executor: x, plan: plan, replay: NewReplay(plan)}
+	if err := held.resume(log); err != nil {
+		return runbook.EndResult{}, err
+	}
+	if !held.wrote {
+		if err := x.checkPreconditions(ctx, d, plan); err != nil {
+			return runbook.EndResult{}, err
+		}
+	}
+	if len(log) == 0 {
+		start, err := d.Start(runbook.StartBody{Parameters: plan.Parameters, ExecutionID: plan.RunID, DateTime: plan.Created, Seed: plan.Seed, Place: plan.Place, Role: plan.Role})
+		if err != nil {
+			return runbook.EndResult{}, err
+		}
+		start.Seq, start.Time = 1, x.Clock.Now()
+		if err := x.Log.Append(ctx, plan.RunID, epoch, []knowngood.LogEntry{start}, knowngood.RunInProgress, "", nil); err != nil {
+			return runbook.EndResult{}, err
+		}
+	}
+	r := &runbook.Runner{
+		Document: d, RunID: plan.RunID, Epoch: epoch, Log: x.Log, Caller: held, Catalog: x.Catalog, Settler: heldSettler{x.Settler, held}, Clock: x.Clock, Decisions: x.Decisions,
+		OnEntry: x.OnEntry, CallID: held.callID,
+		Class: func(service, operation string) knowngood.CallClass {
+			op, err := x.Catalog.Operation(service, operation)
+			if err != nil {
+				return knowngood.Write
+			}
+			return knowngood.CallClass(op.Class().String())
+		},
+		CallContext: func(ctx context.Context, step string) context.Context { return context.WithValue(ctx, stepKey{}, step) },
+	}
+	return r.Run(ctx)
+}
+
+// checkPreconditions reads again what planning read and used. Preconditions of
+// one step share one read.
+func (x *Executor) checkPreconditions(ctx context.Context, d *runbook.Document, plan *knowngood.Plan) error {
+	answers := map[string]map[string]any{}
+	for _, p := range plan.Preconditions {
+		key := p.Step + "\x00" + text(p.Input)
+		response, read := answers[key]
+		if !read {
+			in, err := bind(p.Input, nil)
+			if err != nil {
+				return err
+			}
+			input, _ := in.(map[string]any)
+			if response, err = x.Caller.Call(ctx, p.Service, p.Operation, input, awsapi.Region(plan.Place.Region)); err != nil {
+				return knowngood.E(knowngood.Refused, "plan drift before the first write", "the step %s could read %s:%s when the plan was made, and now: %w", p.Step, p.Service, p.Operation, err)
+			}
+			response, _ = plain(response).(map[string]any)
+			answers[key] = response
+		}
+		outputs, property, err := d.Project(p.Step, response)
+		if err != nil {
+			return err
+		}
+		now := property
+		for _, o := range d.Selectors(p.Step).Outputs {
+			if o.Selector == p.Selector {
+				now = outputs[o.Name]
+			}
+		}
+		if !equal(plain(now), p.Value) {
+			return knowngood.E(knowngood.Refused, "plan drift before the first write", "%s of %s:%s in the step %s was %s when the plan was made, and is %s", p.Selector, p.Service, p.Operation, p.Step, text(p.Value), text(now)).
+				WithHint("make a new plan")
+		}
+	}
+	return nil
+}
+
+type stepKey struct{}
+
+// held is the caller of a run that is held to its plan.
+type held struct {
+	*Executor
+	plan  *knowngood.Plan
+	wrote bool
+
+	mu     sync.Mutex
+	replay *Replay
+}
+
+// resume tells the replay what the log has done already.
+func (h *held) resume(log []knowngood.LogEntry) error {
+	open := map[string]runbook.IntentBody{}
+	for _, e := range log {
+		switch e.Kind {
+		case knowngood.EntryIntent:
+			body, err := runbook.Decode[runbook.IntentBody](e)
+			if err != nil {
+				return err
+			}
+			h.wrote = true
+			open[e.Step] = body
+		case knowngood.EntryOutcome:
+			intent, ok := open[e.Step]
+			if !ok {
+				continue
+			}
+			delete(open, e.Step)
+			body, err := runbook.Decode[runbook.OutcomeBody](e)
+			if err != nil {
+				return err
+			}
+			ids, err := h.replay.Allow(e.Step, intent.Service, intent.Operation, h.plan.Place.Account, h.plan.Place.Region, intent.Input)
+			if err != nil {
+				return err
+			}
+			if body.Error == nil {
+				h.replay.Answered(ids, body.Response)
+			}
+		}
+	}
+	return nil
+}
+
+// callID names the planned call of a write in its intent, if there is one.
+func (h *held) callID(step string, _ int, call runbook.CallRequest) string {
+	for _, p := range h.plan.Parts {
+		for _, c := range p.Calls {
+			if c.Step == step && c.Class == knowngood.Write {
+				return c.ID
+			}
+		}
+	}
+	return ""
+}
+
+// Call implements awsapi.Caller: reads pass, writes pass if the plan has them.
+func (h *held) Call(ctx context.Context, service, operation string, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
+	op, err := h.Catalog.Operation(service, operation)
+	if err != nil {
+		return nil, err
+	}
+	opts = append([]awsapi.CallOption{awsapi.Region(h.plan.Place.Region)}, opts...)
+	if op.Class() != awsapi.Write {
+		return h.Caller.Call(ctx, op.Service.Name, op.Name, in, opts...)
+	}
+	region := awsapi.Options(opts...).Region
+	if region == "" {
+		region = h.plan.Place.Region
+	}
+	step, _ := ctx.Value(stepKey{}).(string)
+	h.mu.Lock()
+	ids, err := h.replay.Allow(step, op.Service.Name, op.Name, h.plan.Place.Account, region, in)
+	h.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	out, err := h.Caller.Call(ctx, op.Service.Name, op.Name, in, opts...)
+	if err == nil {
+		h.answered(ids, out)
+	}
+	return out, err
+}
+
+func (h *held) answered(ids []string, out map[string]any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.replay.Answered(ids, out)
+}
+
+// heldSettler binds what a settled write turns out to have answered, as Call
+// does for one that is answered at once.
+type heldSettler struct {
+	*Settler
+	held *held
+}
+
+// Settle implements runbook.Settler.
+func (s heldSettler) Settle(ctx context.Context, caller awsapi.Caller, runID string, intent runbook.IntentBody) (runbook.Settlement, error) {
+	got, err := s.Settler.Settle(ctx, caller, runID, intent)
+	if err != nil || !got.Known || got.Error != nil {
+		return got, err
+	}
+	s.held.mu.Lock()
+	defer s.held.mu.Unlock()
+	ids, err := s.held.replay.Allow(s.held.stepOf(intent.CallID), intent.Service, intent.Operation, intent.Account, intent.Region, intent.Input)
+	if err != nil {
+		return got, err
+	}
+	s.held.replay.Answered(ids, got.Response)
+	return got, nil
+}
+
+// stepOf is the step of a planned call.
+func (h *held) stepOf(callID string) string {
+	for _, p := range h.plan.Parts {
+		for _, c := range p.Calls {
+			if c.ID == callID {
+				return c.Step
+			}
+		}
+	}
+	return ""
+}
