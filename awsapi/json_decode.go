@@ -446,7 +446,7 @@ func jsonMember(s *Shape, name string, at int) (m *Member, next int) {
 		if j >= n {
 			j = 0
 		}
-		if m := &s.Members[j]; m.WireName() == name && m.Location == InBody {
+		if m := &s.Members[j]; m.WireName() == name && isInBody(m) {
 			return m, j + 1
 		}
 	}

@@ -45,15 +45,19 @@ func formName(m *Member, otherwise string, ec2 bool) string {
 		if q := m.traits().QueryName; q != "" {
 			return q
 		}
-		if name != "" {
-			return strings.ToUpper(name[:1]) + name[1:]
+		if name == "" {
+			name = otherwise
 		}
+		return strings.ToUpper(name[:1]) + name[1:]
 	}
 	if name == "" {
 		return otherwise
 	}
 	return name
 }
+
+// mapName is the name of a map's keys or values.
+func mapName(m *Member, otherwise string) string { return serialName(m, otherwise) }
 
 func join(prefix, name string) string {
 	if prefix == "" {
@@ -128,16 +132,13 @@ func (e *formEncoder) list(key string, m *Member, v any) error {
 }
 
 // listKey is what stands before the numbers of a list's elements in the query
-// protocol. A flattened list with named elements has their name in place of
-// its own.
+// protocol.
 func listKey(key string, m *Member) string {
 	if !isFlattened(m) {
 		return key + "." + serialName(m.Shape.Elem, "member")
 	}
-	if name := serialName(m.Shape.Elem, ""); name != "" {
-		return key[:strings.LastIndexByte(key, '.')+1] + name
-	}
-	return key
+	i := strings.LastIndexByte(key, '.') + 1
+	return key[:i] + flatName(m, key[i:])
 }
 
 func (e *formEncoder) mapping(key string, m *Member, v any) error {
@@ -151,11 +152,11 @@ func (e *formEncoder) mapping(key string, m *Member, v any) error {
 	}
 	for i, k := range sortedKeys(in) {
 		prefix := key + "." + strconv.Itoa(i+1) + "."
-		e.put(prefix+formName(s.Key, "key", e.ec2), k)
+		e.put(prefix+mapName(s.Key, "key"), k)
 		if in[k] == nil {
 			continue
 		}
-		if err := e.value(prefix+formName(s.Elem, "value", e.ec2), s.Elem, in[k]); err != nil {
+		if err := e.value(prefix+mapName(s.Elem, "value"), s.Elem, in[k]); err != nil {
 			return inMember(k, err)
 		}
 	}
@@ -317,12 +318,12 @@ func (d formDecoder) mapping(n *formNode, m *Member) (map[string]any, error) {
 	}
 	out := map[string]any{}
 	for i, e := range n.elements() {
-		k := e.child(formName(s.Key, "key", d.ec2))
+		k := e.child(mapName(s.Key, "key"))
 		if k == nil {
 			return nil, inElement(i, fmt.Errorf("an entry of a map without key"))
 		}
 		out[k.text] = nil
-		if c := e.child(formName(s.Elem, "value", d.ec2)); c != nil {
+		if c := e.child(mapName(s.Elem, "value")); c != nil {
 			v, err := d.value(c, s.Elem)
 			if err != nil {
 				return nil, inMember(k.text, err)

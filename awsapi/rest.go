@@ -25,7 +25,7 @@ func (w *requestWriter) rest(s *Shape, in map[string]any) error {
 	if w.op.Service.Name == "s3" {
 		if rest, ok := strings.CutPrefix(template, s3BucketLabel); ok {
 			template = rest
-			if !strings.HasPrefix(rest, "/") {
+			if strings.HasPrefix(rest, "?") {
 				template = "/" + rest
 			}
 		}
@@ -156,8 +156,7 @@ func fillQuery(literal string, s *Shape, in map[string]any) (string, error) {
 	return b.String(), nil
 }
 
-// writeHeaders writes the members that are headers. Empty texts and lists are
-// left out.
+// writeHeaders writes the members that are headers, also those that are empty.
 func writeHeaders(h http.Header, s *Shape, in map[string]any) error {
 	for i := range s.Members {
 		m := &s.Members[i]
@@ -171,9 +170,7 @@ func writeHeaders(h http.Header, s *Shape, in map[string]any) error {
 			if err != nil {
 				return inMember(m.Name, err)
 			}
-			if text != "" {
-				h.Set(m.WireName(), text)
-			}
+			h.Set(m.WireName(), text)
 		case InHeaders:
 			entries, err := asMap(m.Shape, v)
 			if err != nil {
@@ -259,12 +256,18 @@ func (w *requestWriter) restBody(s *Shape, in map[string]any) error {
 		if !has {
 			return nil
 		}
-		name := w.op.InputElement
+		name, namespace := s.XMLName, w.op.InputNamespace
+		if name == "" {
+			name = w.op.InputElement
+		}
 		if name == "" {
 			name = s.Name
 		}
+		if namespace == "" {
+			namespace = s.XMLNamespace
+		}
 		e := newXMLEncoder()
-		err := e.structure(withNamespace(name, w.op.InputNamespace, ""), s, in)
+		err := e.structure(withNamespace(name, namespace, ""), s, in)
 		w.r.Body = e.b
 		w.contentType("application/xml")
 		return err
@@ -297,6 +300,8 @@ func (w *requestWriter) payload(m *Member, v any) error {
 			w.r.Body, err = asBytes(m.Shape, v)
 			w.contentType("application/octet-stream")
 		}
+	case isUnset(m.Shape, v):
+		// A union without a member is no payload at all.
 	case m.Shape.Type == String:
 		if v != nil {
 			var text string
@@ -307,14 +312,16 @@ func (w *requestWriter) payload(m *Member, v any) error {
 	case w.op.Service.Protocol == RESTXML:
 		if v != nil {
 			e := newXMLEncoder()
-			err = e.value(serialName(m, m.Shape.Name), m, v)
+			err = e.value(payloadName(m), m, v)
 			w.r.Body = e.b
 			w.contentType("application/xml")
 		}
 	case v == nil:
-		w.contentType("application/json")
-		if m.Shape.Type == Structure && !m.Shape.Is(Document) {
-			w.r.Body = []byte("{}")
+		if m.Shape.Type == Structure && !m.Shape.Is(Union) {
+			w.contentType("application/json")
+			if !m.Shape.Is(Document) {
+				w.r.Body = []byte("{}")
+			}
 		}
 	default:
 		w.r.Body, err = appendJSON(nil, m, v)
@@ -324,6 +331,27 @@ func (w *requestWriter) payload(m *Member, v any) error {
 		return inMember(m.Name, err)
 	}
 	return nil
+}
+
+// payloadName is the root element's name of a payload: that which the model gives
+// its place, that of its shape, or, if the place has no more than the member's own
+// name in small letters, which is no element's, the shape's name.
+func payloadName(m *Member) string {
+	switch {
+	case m.LocationName != "" && m.LocationName != m.Name:
+		return m.LocationName
+	case m.Shape.XMLName != "":
+		return m.Shape.XMLName
+	case m.LocationName == "" || m.LocationName[0] >= 'a':
+		return m.Shape.Name
+	}
+	return m.LocationName
+}
+
+// isUnset says whether a value is a union without any member.
+func isUnset(s *Shape, v any) bool {
+	in, ok := v.(map[string]any)
+	return ok && s.Is(Union) && len(in) == 0
 }
 
 // readHeaders reads the members that are headers or the status.
@@ -352,16 +380,11 @@ func readHeaders(s *Shape, status int, h http.Header, out map[string]any) error 
 			for name, values := range h {
 				if len(name) >= len(m.LocationName) && strings.EqualFold(name[:len(m.LocationName)], m.LocationName) {
 					key := name[len(m.LocationName):]
-					if m.LocationName != "" {
-						// Names of headers have no case; S3's metadata are shown in small letters.
-						key = strings.ToLower(key)
-					}
-					entries[key] = strings.Join(values, ",")
+					// Names of headers have no case, so all are shown in small letters.
+					entries[strings.ToLower(key)] = strings.Join(values, ",")
 				}
 			}
-			if len(entries) > 0 {
-				out[m.Name] = entries
-			}
+			out[m.Name] = entries
 		}
 	}
 	return nil
@@ -468,10 +491,16 @@ func (o *Operation) decodeRESTBody(s *Shape, text string, out map[string]any) (m
 	return decodeJSONBody(s, text, out)
 }
 
+// isInBody says whether a member that is read may be in the body: in an output,
+// the places of a request mean nothing.
+func isInBody(m *Member) bool {
+	return m.Location == InBody || m.Location == InQuery || m.Location == InURI
+}
+
 // hasBody says whether any member is in the body.
 func hasBody(s *Shape) bool {
 	for i := range s.Members {
-		if s.Members[i].Location == InBody {
+		if isInBody(&s.Members[i]) {
 			return true
 		}
 	}

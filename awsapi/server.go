@@ -2,6 +2,7 @@ package awsapi
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +27,10 @@ type ServerRequest struct {
 	Header       http.Header
 	Signed       bool // it has a signature, which has not been verified
 	Raw          *http.Request
-	Body         []byte
+	Body         []byte // as it is signed: out of aws-chunked, but not of gzip
+
+	text   string      // the body, out of gzip where the protocol has that
+	header http.Header // the header, without that encoding
 }
 
 // DecodeRequest finds out what a request asks for and reads its input. The
@@ -43,12 +47,25 @@ func (c *Catalog) DecodeRequest(r *http.Request) (*ServerRequest, error) {
 	if sr.Body, err = readRequestBody(r); err != nil {
 		return sr, serverError(400, "InvalidRequest", err.Error())
 	}
+	sr.text, sr.header = string(sr.Body), r.Header
 	sig, signed, err := parseSignature(r)
 	if err != nil {
 		return sr, serverError(400, "IncompleteSignature", err.Error())
 	}
 	sr.Signed = signed
 	sr.AccessKeyID, sr.Region, sr.SessionToken = sig.accessKeyID, sig.region, sig.sessionToken
+	if strings.HasSuffix(r.Header.Get("Content-Encoding"), "gzip") && sig.service != "s3" {
+		// To S3 it is a property of the object, to others the request's.
+		if sr.text, err = gunzip(sr.Body); err != nil {
+			return sr, serverError(400, "InvalidRequest", "the body is not gzip: "+err.Error())
+		}
+		sr.header = r.Header.Clone()
+		encodings := strings.Split(r.Header.Get("Content-Encoding"), ",")
+		sr.header.Set("Content-Encoding", strings.Join(encodings[:len(encodings)-1], ","))
+		if len(encodings) == 1 {
+			sr.header.Del("Content-Encoding")
+		}
+	}
 	return sr, c.route(sr, sig.service)
 }
 
@@ -74,6 +91,14 @@ func readRequestBody(r *http.Request) ([]byte, error) {
 		return unchunk(body)
 	}
 	return body, nil
+}
+
+func gunzip(b []byte) (string, error) {
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return "", err
+	}
+	return readAll(z, nil, maxResponse)
 }
 
 // unchunk reads aws-chunked: "SIZE[;chunk-signature=...]\r\nDATA\r\n", at the end a
@@ -129,7 +154,7 @@ func readHint(sr *ServerRequest) (hint, error) {
 	}
 	text := ""
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
-		text = string(sr.Body)
+		text = sr.text
 	} else if strings.Contains(r.URL.RawQuery, "Action=") {
 		text = r.URL.RawQuery
 	}
@@ -399,9 +424,9 @@ func (sr *ServerRequest) decodeInput(h hint, labels map[string]string) (map[stri
 	case EC2, Query:
 		return formDecoder{ec2: sr.Protocol == EC2}.structure(h.form, o.Input)
 	case JSON:
-		return decodeJSONBody(o.Input, string(sr.Body), nil)
+		return decodeJSONBody(o.Input, sr.text, nil)
 	case CBOR:
-		return decodeCBORBody(o.Input, string(sr.Body))
+		return decodeCBORBody(o.Input, sr.text)
 	}
 	in := map[string]any{}
 	for i := range o.Input.Members {
@@ -422,10 +447,10 @@ func (sr *ServerRequest) decodeInput(h hint, labels map[string]string) (map[stri
 	if err := o.readQuery(sr.Raw.URL.RawQuery, in); err != nil {
 		return nil, err
 	}
-	if err := readHeaders(o.Input, 0, sr.Header, in); err != nil {
+	if err := readHeaders(o.Input, 0, sr.header, in); err != nil {
 		return nil, err
 	}
-	return o.decodeRESTBody(o.Input, string(sr.Body), in)
+	return o.decodeRESTBody(o.Input, sr.text, in)
 }
 
 // readQuery reads the members that are in the query.

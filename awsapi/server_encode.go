@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/aws/smithy-go"
@@ -108,6 +109,7 @@ func (o *Operation) encodeOutput(h http.Header, p Protocol, s *Shape, out map[st
 
 func (o *Operation) encodeQueryOutput(p Protocol, s *Shape, out map[string]any, requestID string) ([]byte, error) {
 	e := newXMLEncoder()
+	e.query = true
 	root := o.Name + "Response"
 	e.start(withNamespace(root, o.Service.outputNamespace(), ""))
 	if p == EC2 {
@@ -176,9 +178,13 @@ func (o *Operation) encodeRESTOutput(h http.Header, s *Shape, out map[string]any
 		if m == nil {
 			return nil, nil, fmt.Errorf("the model has no member %s, which is the payload", s.Payload)
 		}
+		if out[m.Name] == nil {
+			return nil, nil, nil
+		}
 		err := w.payload(m, out[m.Name])
 		return w.r.Body, w.r.Stream, err
 	}
+	s = inBody(s)
 	if !hasBody(s) {
 		return nil, nil, nil
 	}
@@ -207,6 +213,23 @@ func (o *Operation) encodeRESTOutput(h http.Header, s *Shape, out map[string]any
 	}
 	err := e.structure(withNamespace(name, namespace, ""), s, out)
 	return e.b, nil, err
+}
+
+// inBody is a shape whose members with a place in a request are in the body, for
+// that place means nothing in a response.
+func inBody(s *Shape) *Shape {
+	out := s
+	for i := range s.Members {
+		if m := &s.Members[i]; m.Location == InQuery || m.Location == InURI {
+			if out == s {
+				other := *s
+				other.Members = slices.Clone(s.Members)
+				out = &other
+			}
+			out.Members[i].Location = InBody
+		}
+	}
+	return out
 }
 
 func (s *Service) s3Namespace() string {

@@ -1,12 +1,15 @@
 package awsapi
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -57,7 +60,33 @@ func (o *Operation) encodeRequest(in map[string]any, ep Endpoint) (*Request, err
 	if w.r.URL, err = joinURL(ep.URL, prefix, w.path, w.query); err != nil {
 		return nil, err
 	}
+	if err := w.compress(); err != nil {
+		return nil, err
+	}
 	return w.r, w.checksum(in)
+}
+
+// minCompressed is the size from which on a body is compressed, as AWS's SDKs have
+// it.
+const minCompressed = 10 << 10
+
+// compress compresses the body if the operation takes that.
+func (w *requestWriter) compress() error {
+	if !slices.Contains(w.op.RequestCompression, "gzip") || len(w.r.Body) < minCompressed {
+		return nil
+	}
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write(w.r.Body); err != nil {
+		return err
+	}
+	if err := z.Close(); err != nil {
+		return err
+	}
+	w.r.Body = b.Bytes()
+	encodings := append(w.r.Header.Values("Content-Encoding"), "gzip")
+	w.r.Header.Set("Content-Encoding", strings.Join(encodings, ", "))
+	return nil
 }
 
 // requestWriter collects the parts of a request.
@@ -165,14 +194,11 @@ func joinURL(endpoint, prefix, path, query string) (string, error) {
 	if !isLocal(u.Hostname()) {
 		u.Host = prefix + u.Host
 	}
-	base := u.EscapedPath()
-	if path == "/" && base != "" {
-		path = ""
+	path = strings.TrimSuffix(u.EscapedPath(), "/") + path
+	if path == "" {
+		path = "/"
 	}
-	full := u.Scheme + "://" + u.Host + strings.TrimSuffix(base, "/") + path
-	if path == "" && strings.HasSuffix(base, "/") {
-		full += "/"
-	}
+	full := u.Scheme + "://" + u.Host + path
 	if u.RawQuery != "" && query != "" {
 		query = u.RawQuery + "&" + query
 	} else if query == "" {
@@ -288,8 +314,8 @@ func (o *Operation) decodeOutput(status int, h http.Header, text string) (map[st
 		}
 		return decodeJSONBody(o.Output, text, nil)
 	case CBOR:
-		if h.Get("Smithy-Protocol") != "rpc-v2-cbor" {
-			return nil, errors.New("the response is not of the protocol rpc-v2-cbor")
+		if p, t := h.Get("Smithy-Protocol"), h.Get("Content-Type"); p != "rpc-v2-cbor" && (p != "" || t != "" && t != cborType) {
+			return nil, fmt.Errorf("the response is not of the protocol rpc-v2-cbor but %q, %q", clip(p), clip(t))
 		}
 		if o.Output == nil {
 			return map[string]any{}, nil

@@ -198,15 +198,26 @@ func (e *pathError) Unwrap() error { return e.err }
 func isFlattened(m *Member) bool { return m.Is(MemberFlattened) || m.Shape.Is(Flattened) }
 
 // serialName is the name that the model gives a member on the wire, or the
-// default if it gives none.
+// default if it gives none. A name at a structure's shape is that of a root
+// element only.
 func serialName(m *Member, otherwise string) string {
 	if m.LocationName != "" {
 		return m.LocationName
 	}
-	if m.Shape.XMLName != "" {
+	if m.Shape.XMLName != "" && m.Shape.Type != Structure {
 		return m.Shape.XMLName
 	}
 	return otherwise
+}
+
+// flatName is the name of the elements of a flattened list. Older models have it
+// at the list's member (SimpleDB's Attributes is a list of <Attribute>), newer ones
+// at the member that is the list.
+func flatName(m *Member, otherwise string) string {
+	if m.LocationName != "" {
+		return m.LocationName
+	}
+	return serialName(m.Shape.Elem, otherwise)
 }
 
 const (

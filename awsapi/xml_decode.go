@@ -80,27 +80,25 @@ func xmlMember(s *Shape, name string, at int) (m *Member, next int) {
 		if j == n {
 			j = 0
 		}
-		m := &s.Members[j]
 		// Nearly all are found by this comparison, without a look at the shape.
-		if m.WireName() == name && m.Location == InBody && !m.Is(XMLAttribute) && xmlNameOf(m) == name {
+		if m := &s.Members[j]; m.WireName() == name && isElement(m) {
 			return m, j
 		}
 	}
 	for j := range s.Members {
-		m := &s.Members[j]
-		if m.Location == InBody && !m.Is(XMLAttribute) && xmlNameOf(m) == name {
+		if m := &s.Members[j]; isElement(m) && otherXMLName(m) == name {
 			return m, j
 		}
 	}
 	return nil, at
 }
 
-// xmlNameOf is the local name of a member's element.
-func xmlNameOf(m *Member) string {
+func isElement(m *Member) bool { return isInBody(m) && !m.Is(XMLAttribute) }
+
+// otherXMLName is the name of a member's element where it is not WireName.
+func otherXMLName(m *Member) string {
 	if m.Shape.Type == List && isFlattened(m) {
-		if name := serialName(m.Shape.Elem, ""); name != "" {
-			return localName(name)
-		}
+		return localName(flatName(m, m.Name))
 	}
 	return localName(serialName(m, m.Name))
 }

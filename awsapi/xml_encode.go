@@ -7,9 +7,9 @@ import (
 
 // xmlEncoder writes values as XML by their shapes.
 type xmlEncoder struct {
-	b []byte
-	// ec2: the lists of ec2's outputs have <item> elements by default.
-	element string
+	b       []byte
+	element string // the default name of a list's elements
+	query   bool   // the output is the query protocol's
 }
 
 func newXMLEncoder() *xmlEncoder { return &xmlEncoder{element: "member"} }
@@ -127,7 +127,10 @@ func (e *xmlEncoder) list(name string, m *Member, v any) error {
 	}
 	element := serialName(s.Elem, e.element)
 	if isFlattened(m) {
-		element = serialName(s.Elem, name)
+		element = name
+		if e.query {
+			element = flatName(m, name)
+		}
 	} else {
 		e.start(namespaced(m, name))
 	}
