@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/knowngood/knowngood/awsapi"
@@ -11,8 +12,13 @@ import (
 
 // ServeHTTP serves AWS's wire protocols: a request is decoded by its signature's
 // scope and the models, its signature verified, and the answer encoded in the
-// protocol that the client speaks.
+// protocol that the client speaks. Paths under /_knowngood/ are the control API,
+// which control describes.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, controlPrefix) {
+		s.control(w, r)
+		return
+	}
 	req, err := s.catalog.DecodeRequest(r)
 	id := s.requestID()
 	if err != nil {

@@ -1,0 +1,196 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/knowngood/knowngood/awsapi"
+)
+
+// controlPrefix is where the control API is. No AWS service has such paths.
+const controlPrefix = "/_knowngood/"
+
+// maxControl is how many bytes a request of the control API may have.
+const maxControl = 256 << 20
+
+// control serves the control API, which works on the sandbox itself and not
+// on what it simulates. It speaks JSON, is not signed, and answers only where it
+// is addressed as localhost or by a loopback address, so that no web page can
+// reach it under a name of its own; nor may a request carry an Origin.
+//
+//	GET  /_knowngood/state                 the snapshot, as Snapshot gives it
+//	PUT  /_knowngood/state                 puts a snapshot in place of the estate
+//	GET  /_knowngood/calls                 every call so far, a list of CallRecord
+//	GET  /_knowngood/volumes/{id}/writes   {"writes": 42}
+//	GET  /_knowngood/clock                 {"now": "2026-01-01T00:00:00Z"}
+//	POST /_knowngood/clock                 {"advance": "90s"}; 409 on a clock that can't be moved
+//	POST /_knowngood/faults                {"service": "ec2", "operation": "CreateVolume", "nth": 1, "count": 1,
+//	                                        "afterEffect": false, "code": "RequestLimitExceeded", "message": "", "status": 503}
+//	                                       without code and status the connection is cut
+//	PUT  /_knowngood/stale                 {"for": "10s"}: reads answer as of so long ago
+//
+// An error is {"error": "..."} with a status of 4xx.
+func (s *Sandbox) control(w http.ResponseWriter, r *http.Request) {
+	if !loopback(r.Host) || r.Header.Get("Origin") != "" {
+		answer(w, http.StatusForbidden, object{"error": "the control API is for programs on this machine; address it as localhost or 127.0.0.1"})
+		return
+	}
+	out, err := s.controlled(r)
+	if err != nil {
+		var refused controlError
+		if !errors.As(err, &refused) {
+			refused = controlError{http.StatusBadRequest, err.Error()}
+		}
+		answer(w, refused.status, object{"error": refused.message})
+		return
+	}
+	answer(w, http.StatusOK, out)
+}
+
+// controlError is a refusal of the control API.
+type controlError struct {
+	status  int
+	message string
+}
+
+func (e controlError) Error() string { return e.message }
+
+func (s *Sandbox) controlled(r *http.Request) (any, error) {
+	path := strings.TrimPrefix(r.URL.Path, controlPrefix)
+	if id, ok := strings.CutPrefix(path, "volumes/"); ok {
+		if id, ok := strings.CutSuffix(id, "/writes"); ok && r.Method == http.MethodGet {
+			return object{"writes": s.VolumeWrites(id)}, nil
+		}
+	}
+	switch r.Method + " " + path {
+	case "GET state":
+		raw, err := s.Snapshot()
+		return json.RawMessage(raw), err
+	case "PUT state":
+		return object{}, s.replace(r.Body)
+	case "GET calls":
+		return s.Calls(), nil
+	case "GET clock":
+		return object{"now": s.now()}, nil
+	case "POST clock":
+		return s.advance(r.Body)
+	case "POST faults":
+		return object{}, s.injected(r.Body)
+	case "PUT stale":
+		var in struct{ For string }
+		d, err := duration(r.Body, &in, &in.For)
+		if err != nil {
+			return nil, err
+		}
+		s.SetStale(d)
+		return object{}, nil
+	}
+	return nil, controlError{http.StatusNotFound, fmt.Sprintf("the control API has no %s %s", r.Method, r.URL.Path)}
+}
+
+func (s *Sandbox) now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clock.Now()
+}
+
+// replace puts a snapshot in place of the estate; the clock stays.
+func (s *Sandbox) replace(body io.Reader) error {
+	raw, err := io.ReadAll(io.LimitReader(body, maxControl))
+	if err != nil {
+		return err
+	}
+	other, err := Restore(Options{Catalog: s.catalog}, raw)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state, s.account, s.region, s.regions = other.state, other.account, other.region, other.regions
+	return nil
+}
+
+func (s *Sandbox) advance(body io.Reader) (any, error) {
+	var in struct{ Advance string }
+	d, err := duration(body, &in, &in.Advance)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clock, ok := s.clock.(interface{ Advance(time.Duration) })
+	if !ok {
+		return nil, controlError{http.StatusConflict, "this sandbox lives by the machine's clock, which it can't move"}
+	}
+	clock.Advance(d)
+	return object{"now": s.clock.Now()}, nil
+}
+
+func (s *Sandbox) injected(body io.Reader) error {
+	var in struct {
+		Service, Operation, Code, Message string
+		Nth, Count, Status                int
+		AfterEffect                       bool
+	}
+	if err := strict(body, &in); err != nil {
+		return err
+	}
+	op, err := s.catalog.Operation(in.Service, in.Operation)
+	if err != nil {
+		return err
+	}
+	if in.Nth < 0 || in.Count < 0 {
+		return errors.New("nth and count are 1 or more")
+	}
+	if in.Status != 0 && (in.Status < 400 || in.Status > 599) || (in.Status == 0) != (in.Code == "") {
+		return errors.New("give both code and a status from 400 to 599, or neither to cut the connection")
+	}
+	s.Inject(Fault{Service: op.Service.Name, Operation: op.Name, Nth: in.Nth, Count: in.Count, AfterEffect: in.AfterEffect,
+		Error: &awsapi.Error{Code: in.Code, Message: in.Message, Status: in.Status}})
+	return nil
+}
+
+// strict reads a JSON object without unknown members.
+func strict(body io.Reader, into any) error {
+	d := json.NewDecoder(io.LimitReader(body, maxControl))
+	d.DisallowUnknownFields()
+	return d.Decode(into)
+}
+
+// duration reads a JSON object and the duration in one of its members.
+func duration(body io.Reader, into any, text *string) (time.Duration, error) {
+	if err := strict(body, into); err != nil {
+		return 0, err
+	}
+	d, err := time.ParseDuration(*text)
+	if err == nil && d < 0 {
+		err = fmt.Errorf("the duration %s is negative", d)
+	}
+	return d, err
+}
+
+// loopback says whether a Host names this machine by a loopback address.
+func loopback(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		status, raw = http.StatusInternalServerError, []byte(`{"error": "the answer can't be written as JSON"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	// A client that has gone away has no use for an error.
+	_, _ = w.Write(raw)
+}
