@@ -1,8 +1,9 @@
 GO ?= go
+FUZZTIME ?= 30s
 
-.PHONY: test fmt vet bench fuzz
+.PHONY: test fmt vet lint race bench fuzz
 
-test: fmt vet
+test: fmt vet lint
 	$(GO) test ./...
 
 fmt:
@@ -11,5 +12,20 @@ fmt:
 vet:
 	$(GO) vet ./...
 
+# Pinned in a module of its own, so that its dependencies stay out of ours.
+lint:
+	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+
+race:
+	$(GO) test -race ./...
+
 bench:
 	$(GO) test -run '^$$' -bench . ./...
+
+# Every fuzz target for FUZZTIME.
+fuzz:
+	@set -e; for dir in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -r -n1 dirname | sort -u); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$dir/*_test.go); do \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$dir; \
+		done; \
+	done
