@@ -34,6 +34,14 @@ type (
 	outputter interface {
 		outputs() []Output
 	}
+	// personal waits for a decision, not for a time.
+	personal interface {
+		person()
+	}
+	// property reads a property with a PropertySelector.
+	property interface {
+		property()
+	}
 	// timed has a time limit of its own, when the step has none, and perhaps a
 	// longest one.
 	timed interface {

@@ -209,6 +209,8 @@ func (assertProperty) project(s *Step, r map[string]any) (map[string]any, any, e
 	return projectProperty(s, r)
 }
 
+func (assertProperty) property() {}
+
 func (assertProperty) next(t *turn) move {
 	o := t.last()
 	switch {
@@ -236,6 +238,8 @@ func (waitProperty) project(s *Step, r map[string]any) (map[string]any, any, err
 	return projectProperty(s, r)
 }
 func (waitProperty) timeout() (standard, most time.Duration) { return time.Hour, 0 }
+
+func (waitProperty) property() {}
 
 func (waitProperty) next(t *turn) move {
 	o := t.last()

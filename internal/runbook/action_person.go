@@ -31,6 +31,8 @@ type approve struct{}
 
 func (approve) timeout() (standard, most time.Duration) { return approveTimeout, approveMost }
 
+func (approve) person() {}
+
 func (approve) outputs() []Output {
 	return []Output{{Name: "ApprovalStatus", Type: String}, {Name: "ApproverDecisions", Type: MapList}}
 }
@@ -109,6 +111,8 @@ type pause struct{}
 
 func (pause) timeout() (standard, most time.Duration) { return approveTimeout, approveMost }
 func (pause) check(c *checker, s *Step)               { c.members(s, nil, nil) }
+
+func (pause) person() {}
 
 func (pause) next(t *turn) move {
 	if t.decision == nil {

@@ -121,7 +121,8 @@ func (m *machine) next() (Next, error) {
 	if m.retrying {
 		return m.retry(n)
 	}
-	if m.waiting != nil && !m.waitsForPerson() {
+	_, person := m.step.run.(personal)
+	if m.waiting != nil && !person {
 		if m.interrupted() {
 			return m.end(n, StepCancelled, nil)
 		}
@@ -129,10 +130,6 @@ func (m *machine) next() (Next, error) {
 		return n, nil
 	}
 	return m.act(n, t, m.step.run.next(t))
-}
-
-func (m *machine) waitsForPerson() bool {
-	return m.step.Action == "aws:approve" || m.step.Action == "aws:pause"
 }
 
 // interrupted says whether a cancel request ends the step under way: not on a

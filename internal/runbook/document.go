@@ -179,17 +179,14 @@ func (d *Document) Selectors(step string) Selectors {
 		return Selectors{}
 	}
 	sel := Selectors{Outputs: s.Outputs}
-	if n := s.inputs.get("PropertySelector"); n != nil && s.isProperty() {
+	_, reads := s.run.(property)
+	if n := s.inputs.get("PropertySelector"); n != nil && reads {
 		sel.Property = text(n.scalar)
 		if want := s.inputs.get("DesiredValues"); want != nil {
 			sel.Desired, _ = want.plain().([]any)
 		}
 	}
 	return sel
-}
-
-func (s *Step) isProperty() bool {
-	return s.Action == "aws:waitForAwsResourceProperty" || s.Action == "aws:assertAwsResourceProperty"
 }
 
 // Source is where a reference's value comes from.

@@ -430,3 +430,23 @@ func TestNeedsOperator(t *testing.T) {
 		t.Errorf("the log has grown:\n%s", render(log))
 	}
 }
+
+// A run of five steps, three of them writes, with its log in memory.
+func BenchmarkRun(b *testing.B) {
+	cat := catalog(b)
+	write := func(name string) string {
+		return "  - name: " + name + "\n    action: aws:executeAwsApi\n    inputs: {Service: ec2, Api: CreateVolume, AvailabilityZone: a}\n"
+	}
+	d, err := Parse("x.yaml", []byte(head+apiStep+write("One")+write("Two")+write("Three")+napStep))
+	if err != nil {
+		b.Fatal(err)
+	}
+	start := startEntry(b, d, knowngood.Params{"Id": "x"})
+	b.ReportAllocs()
+	for b.Loop() {
+		world := &cloud{clock: &testClock{now: began}, effects: map[string]int{}, log: NewMemLog(start)}
+		if end, err := world.runner(d, cat).Run(b.Context()); err != nil || end.State != knowngood.RunSuccess {
+			b.Fatal(end, err)
+		}
+	}
+}
