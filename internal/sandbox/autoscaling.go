@@ -152,7 +152,28 @@ func describeScalingInstances(c *call) (map[string]any, error) {
 	return object{"AutoScalingInstances": out}, nil
 }
 
+func describeGroups(c *call) (map[string]any, error) {
+	want := c.strings("AutoScalingGroupNames")
+	out := []any{}
+	for _, name := range sorted(c.home().Groups) {
+		g, ok := c.home().Groups[name].as(c.view)
+		if !ok || len(want) > 0 && !slices.Contains(want, name) {
+			continue
+		}
+		members := []any{}
+		for _, id := range sorted(g.Members) {
+			if _, i, err := c.liveInstance(id, c.view); err == nil {
+				members = append(members, object{"InstanceId": id, "AvailabilityZone": i.Zone, "LifecycleState": g.Members[id], "HealthStatus": "Healthy", "ProtectedFromScaleIn": false})
+			}
+		}
+		out = append(out, object{"AutoScalingGroupName": name, "MinSize": g.Min, "MaxSize": g.Max, "DesiredCapacity": g.Desired, "DefaultCooldown": int64(300),
+			"AvailabilityZones": anys(zones(c.region)), "HealthCheckType": "EC2", "CreatedTime": c.home().Groups[name].Versions[0].At, "Instances": members})
+	}
+	return object{"AutoScalingGroups": out}, nil
+}
+
 var autoscalingHandlers = map[string]handler{
+	"DescribeAutoScalingGroups":    {"autoscaling:DescribeAutoScalingGroups", describeGroups},
 	"AttachInstances":              {"autoscaling:AttachInstances", attachInstances},
 	"CreateAutoScalingGroup":       {"autoscaling:CreateAutoScalingGroup", createGroup},
 	"DescribeAutoScalingInstances": {"autoscaling:DescribeAutoScalingInstances", describeScalingInstances},

@@ -312,11 +312,34 @@ func callerIdentity(c *call) (map[string]any, error) {
 	return object{"Account": c.who.Account, "Arn": c.who.ARN, "UserId": c.who.UserID}, nil
 }
 
+func listRolePolicies(c *call) (map[string]any, error) {
+	_, r, err := c.liveRole(c.view)
+	if err != nil {
+		return nil, err
+	}
+	return object{"PolicyNames": anys(sorted(r.Policies)), "IsTruncated": false}, nil
+}
+
+func getRolePolicy(c *call) (map[string]any, error) {
+	_, r, err := c.liveRole(c.view)
+	if err != nil {
+		return nil, err
+	}
+	name := c.str("PolicyName")
+	text, ok := r.Policies[name]
+	if !ok {
+		return nil, failure(404, "NoSuchEntity", "The role policy with name %s cannot be found.", name)
+	}
+	return object{"RoleName": c.str("RoleName"), "PolicyName": name, "PolicyDocument": text}, nil
+}
+
 var iamHandlers = map[string]handler{
-	"CreateRole":    {"iam:CreateRole", createRole},
-	"GetRole":       {"iam:GetRole", getRole},
-	"ListRoles":     {"iam:ListRoles", listRoles},
-	"PutRolePolicy": {"iam:PutRolePolicy", putRolePolicy},
+	"GetRolePolicy":    {"iam:GetRolePolicy", getRolePolicy},
+	"ListRolePolicies": {"iam:ListRolePolicies", listRolePolicies},
+	"CreateRole":       {"iam:CreateRole", createRole},
+	"GetRole":          {"iam:GetRole", getRole},
+	"ListRoles":        {"iam:ListRoles", listRoles},
+	"PutRolePolicy":    {"iam:PutRolePolicy", putRolePolicy},
 }
 
 // GetCallerIdentity needs no permission, and AssumeRole that of the role's

@@ -147,5 +147,15 @@ var s3Handlers = map[string]handler{
 		b.Policy = c.str("Policy")
 		return nil
 	})},
+	"GetBucketPolicyStatus": {"s3:GetBucketPolicyStatus", onBucket(func(_ *call, b bucket) (map[string]any, error) {
+		if b.Policy == "" {
+			return nil, failure(404, "NoSuchBucketPolicy", "The bucket policy does not exist")
+		}
+		p, err := parsePolicy(b.Policy)
+		if err != nil {
+			return nil, failure(500, "InternalError", "%v", err)
+		}
+		return object{"PolicyStatus": object{"IsPublic": p.public()}}, nil
+	})},
 	"DeleteBucketPolicy": {"s3:DeleteBucketPolicy", changeBucket(func(_ *call, b *bucket) error { b.Policy = ""; return nil })},
 }

@@ -152,3 +152,30 @@ func TestNetworks(t *testing.T) {
 		t.Errorf("%v", out)
 	}
 }
+
+func TestWhatAnAuditReads(t *testing.T) {
+	w := loadDemo(t)
+	role := object{"RoleName": "auditor"}
+	if got := w.do("iam", "ListRolePolicies", role)["PolicyNames"].([]any); len(got) != 1 || got[0] != "auditor" {
+		t.Errorf("%v", got)
+	}
+	if got := w.do("iam", "GetRolePolicy", object{"RoleName": "auditor", "PolicyName": "auditor"})["PolicyDocument"].(string); !strings.Contains(got, "kms:List*") {
+		t.Errorf("%v", got)
+	}
+	w.fails("NoSuchEntity", "iam", "GetRolePolicy", object{"RoleName": "auditor", "PolicyName": "none"})
+
+	b := object{"Bucket": "acme-invoices"}
+	w.fails("NoSuchBucketPolicy", "s3", "GetBucketPolicyStatus", b)
+	w.do("s3", "PutBucketPolicy", object{"Bucket": "acme-invoices", "Policy": `{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*"}}`})
+	if got := w.do("s3", "GetBucketPolicyStatus", b)["PolicyStatus"].(object)["IsPublic"]; got != true {
+		t.Errorf("public: %v", got)
+	}
+
+	i := w.launch(object{})
+	w.do("autoscaling", "CreateAutoScalingGroup", object{"AutoScalingGroupName": "web", "MinSize": int64(0), "MaxSize": int64(2)})
+	w.do("autoscaling", "AttachInstances", object{"AutoScalingGroupName": "web", "InstanceIds": ids(i)})
+	g := w.do("autoscaling", "DescribeAutoScalingGroups", object{"AutoScalingGroupNames": ids("web")})["AutoScalingGroups"].([]any)[0].(object)
+	if g["DesiredCapacity"] != int64(1) || g["Instances"].([]any)[0].(object)["InstanceId"] != i {
+		t.Errorf("%v", g)
+	}
+}
