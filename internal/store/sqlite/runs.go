@@ -43,7 +43,14 @@ func (s *Store) CreateRun(ctx context.Context, r knowngood.Run) error {
 
 // A run's state, message, times and wake change with its log; the columns have
 // them, the body has the rest.
-const runColumns = "SELECT json_set(body, '$.state', state, '$.message', message, '$.updated', strftime('%Y-%m-%dT%H:%M:%fZ', updated/1e6, 'unixepoch'), '$.wake', CASE WHEN wake IS NULL THEN NULL ELSE strftime('%Y-%m-%dT%H:%M:%fZ', wake/1e6, 'unixepoch') END) FROM runs "
+const runColumns = "SELECT json_set(body, '$.state', state, '$.message', message, '$.updated', " + updatedText + ", '$.wake', " + wakeText + ") FROM runs "
+
+// Microseconds as RFC 3339, in whole numbers: SQLite's own fractions are
+// rounded to milliseconds, and a wake must not come early.
+const (
+	updatedText = "strftime('%Y-%m-%dT%H:%M:%S', updated / 1000000, 'unixepoch') || printf('.%06dZ', updated % 1000000)"
+	wakeText    = "strftime('%Y-%m-%dT%H:%M:%S', wake / 1000000, 'unixepoch') || iif(wake IS NULL, NULL, printf('.%06dZ', wake % 1000000))"
+)
 
 // Run gives a run by its id or the beginning of it.
 func (s *Store) Run(ctx context.Context, id string) (knowngood.Run, error) {
@@ -160,7 +167,7 @@ func appendEntries(ctx context.Context, tx *sql.Tx, runID string, entries []know
 
 // RequestCancel asks for a run's cancellation, beside whoever works on it. The
 // worker sees the entry at its next append, which then conflicts, and reads the
-// log again.
+// log again. A run that waits is due at the entry's time.
 func (s *Store) RequestCancel(ctx context.Context, runID string, entry knowngood.LogEntry) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
 		var state knowngood.RunState
@@ -177,6 +184,6 @@ func (s *Store) RequestCancel(ctx context.Context, runID string, entry knowngood
 		if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) + 1 FROM run_log WHERE run = ?", runID).Scan(&entry.Seq); err != nil {
 			return err
 		}
-		return appendEntries(ctx, tx, runID, []knowngood.LogEntry{entry}, state, message, nil)
+		return appendEntries(ctx, tx, runID, []knowngood.LogEntry{entry}, state, message, &entry.Time)
 	})
 }

@@ -139,7 +139,7 @@ func Run(t *testing.T, newDatabase func(t *testing.T) (open func() Store)) {
 			must(t, s.CreateRun(ctx, run("r1")))
 			epoch, err := s.Acquire(ctx, "r1", "a", start, time.Minute, nil)
 			must(t, err)
-			wake := start.Add(48 * time.Hour)
+			wake := start.Add(48*time.Hour + 123456*time.Microsecond)
 			must(t, s.Append(ctx, "r1", epoch, entries(1, 1), knowngood.RunWaiting, "for an approval", &wake))
 			r, err := open().Run(ctx, "r")
 			must(t, err)
@@ -224,6 +224,9 @@ func Run(t *testing.T, newDatabase func(t *testing.T) (open func() Store)) {
 			must(t, err)
 			must(t, s.Append(ctx, "r1", epoch, entries(1, 1), knowngood.RunInProgress, "", nil))
 			must(t, open().RequestCancel(ctx, "r1", knowngood.LogEntry{Kind: knowngood.EntryCancel, Time: start}))
+			if r, err := s.Run(ctx, "r1"); err != nil || r.Wake == nil || !r.Wake.Equal(start) {
+				t.Errorf("%+v, %v: a cancel makes the run due", r, err)
+			}
 			wantKind(t, s.Append(ctx, "r1", epoch, entries(2, 1), knowngood.RunInProgress, "", nil), knowngood.Conflict, "does not follow")
 			must(t, s.Append(ctx, "r1", epoch, entries(3, 1), knowngood.RunCancelled, "", nil))
 			wantKind(t, s.RequestCancel(ctx, "r1", knowngood.LogEntry{Kind: knowngood.EntryCancel, Time: start}), knowngood.Conflict, "has ended")
