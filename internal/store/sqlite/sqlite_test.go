@@ -1,9 +1,11 @@
 package sqlite_test
 
 import (
+	"database/sql"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/knowngood/knowngood"
@@ -55,5 +57,48 @@ func TestTheFileIsTheOwnersAlone(t *testing.T) {
 		if got := info.Mode().Perm(); got != want {
 			t.Errorf("%s has mode %o, want %o", filepath.Base(p), got, want)
 		}
+	}
+}
+
+func TestManyMayOpenANewStoreAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state", "knowngood.db")
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			s, err := sqlite.Open(t.Context(), path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestOtherDatabasesAreRefused(t *testing.T) {
+	for _, c := range []struct{ name, statement, want string }{
+		{"foreign", "CREATE TABLE theirs (x)", "not knowngood's"},
+		{"newer", "PRAGMA application_id = 0x6b676462; PRAGMA user_version = 999", "version 999"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "a.db")
+			db, err := sql.Open("sqlite", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.ExecContext(t.Context(), c.statement); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			_, err = sqlite.Open(t.Context(), path)
+			if knowngood.KindOf(err) != knowngood.Invalid || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+		})
 	}
 }
