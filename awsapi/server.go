@@ -248,30 +248,27 @@ func (s *Service) spoken(p Protocol) Protocol {
 
 // candidates are the services that a request may be for, the likeliest first.
 func (c *Catalog) candidates(r *http.Request, signingName string, h hint) []string {
-	labels := strings.FieldsFunc(strings.ToLower(r.Host), func(r rune) bool { return r == '.' || r == ':' })
-	// s3-fips, iot-fips: the endpoint of a service whose name comes before.
-	for i, l := range labels {
-		labels[i] = strings.TrimSuffix(l, "-fips")
-	}
+	// s3-fips is s3's endpoint, too.
+	host := "." + strings.NewReplacer(":", ".", "-fips.", ".").Replace(strings.ToLower(r.Host)) + "."
 	type candidate struct {
 		name string
 		rank int
 	}
 	var found []candidate
 	for _, e := range c.index.Services {
-		atHost := slices.Contains(labels, e.Prefix)
+		atHost := strings.Contains(host, "."+e.Prefix+".")
 		if h.target != "" && e.Target != h.target {
 			continue
 		}
 		if signingName != "" && e.Sign != signingName || signingName == "" && h.target == "" && !atHost {
 			continue
 		}
-		rank := 2
+		rank := 3
 		if e.Name == "s3control" && r.Header.Get("X-Amz-Account-Id") != "" {
 			rank = 0
 		}
 		if atHost {
-			rank--
+			rank -= 2
 		}
 		if e.Name == signingName {
 			rank--
@@ -311,9 +308,16 @@ func (s *Service) find(r *http.Request, h hint) (*Operation, map[string]string) 
 	}
 	if s.Name == "s3" {
 		if bucket := virtualBucket(r.Host); bucket != "" {
-			path = "/" + bucket + path
+			if op, labels := s.match(r, "/"+bucket+path, query); op != nil {
+				return op, labels
+			}
 		}
 	}
+	return s.match(r, path, query)
+}
+
+// match finds the operation with the template that fits a path best.
+func (s *Service) match(r *http.Request, path string, query url.Values) (*Operation, map[string]string) {
 	var best *Operation
 	var bestLabels map[string]string
 	bestScore := -1
@@ -357,7 +361,7 @@ func (o *Operation) score(literals string, query url.Values, h http.Header) (int
 		if !query.Has(key) || hasValue && query.Get(key) != value {
 			return 0, false
 		}
-		score++
+		score += 100
 	}
 	for i := range inputMembers(o) {
 		m := &o.Input.Members[i]

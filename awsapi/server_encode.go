@@ -57,6 +57,9 @@ func (o *Operation) encodeResponse(w http.ResponseWriter, p Protocol, out map[st
 			status = int(n)
 		}
 	}
+	if status == http.StatusNoContent && len(body) > 0 {
+		status = http.StatusOK // some models have a body where HTTP has none
+	}
 	return send(w, o, header, status, body, stream, requestID)
 }
 
