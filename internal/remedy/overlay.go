@@ -1,6 +1,7 @@
 package remedy
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -84,7 +85,8 @@ func (e *exploration) record(w *way, step string, op *awsapi.Operation, class kn
 	}
 	e.ids[key] = id
 	call := knowngood.Call{ID: id, Step: step, Class: class, Service: op.Service.Name, Operation: op.Name,
-		Account: e.req.Place.Account, Region: e.req.Place.Region, Input: template, Assumed: assumed}
+		Account: e.req.Place.Account, Region: e.req.Place.Region, Input: template, Assumed: assumed, Actions: op.IAMActions(in)}
+	e.need(call.Actions)
 	if class == knowngood.Write {
 		row, known := e.Operations[op.Service.Name+":"+op.Name]
 		switch {
@@ -100,6 +102,14 @@ func (e *exploration) record(w *way, step string, op *awsapi.Operation, class kn
 	}
 	w.part.calls = append(w.part.calls, call)
 	return id
+}
+
+// need notes the IAM actions of a call, whichever part it is in: the role that
+// may fix must also be able to go back.
+func (e *exploration) need(actions []string) {
+	for _, a := range actions {
+		e.actions[a] = true
+	}
 }
 
 // respond makes up the response of a planned write from its output shape:
@@ -149,7 +159,7 @@ func (e *exploration) finish() (*knowngood.Plan, error) {
 	plan := &knowngood.Plan{
 		Version: knowngood.PlanVersion, RunID: e.req.RunID, Created: e.req.Created, Seed: e.req.Seed, Finding: e.req.Finding, Rule: e.req.Rule,
 		Resource: e.req.Resource, Place: e.req.Place, Role: e.req.Role, Document: e.req.Ref, Parameters: e.params, Preconditions: e.pre,
-		Incomplete: e.missing, Replacement: e.req.Replacement,
+		Incomplete: e.missing, Actions: slices.Sorted(maps.Keys(e.actions)), Replacement: e.req.Replacement,
 	}
 	for _, name := range e.order {
 		b := e.parts[name]

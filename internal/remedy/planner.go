@@ -65,7 +65,7 @@ func (p *Planner) Plan(ctx context.Context, req PlanRequest) (*knowngood.Plan, e
 			return nil, knowngood.E(knowngood.Invalid, "plan", "the parameter %s has a private-use character", name)
 		}
 	}
-	e := &exploration{Planner: p, ctx: ctx, req: req, params: params, parts: map[string]*partBuilder{}, ids: map[string]string{}}
+	e := &exploration{Planner: p, ctx: ctx, req: req, params: params, parts: map[string]*partBuilder{}, ids: map[string]string{}, actions: map[string]bool{}}
 	start, err := req.Document.Start(runbook.StartBody{Parameters: params, ExecutionID: req.RunID, DateTime: req.Created, Seed: req.Seed, Place: req.Place, Role: req.Role})
 	if err != nil {
 		return nil, err
@@ -105,6 +105,7 @@ type exploration struct {
 	writes  int
 	missing []string // why the plan is incomplete
 	pre     []knowngood.Precondition
+	actions map[string]bool // of IAM
 }
 
 type partBuilder struct {
@@ -265,14 +266,18 @@ func (e *exploration) undetermined(w *way, uses []string) bool {
 }
 
 func (e *exploration) call(w *way, next runbook.Next) error {
-	op, err := e.Catalog.Operation(next.Call.Service, next.Call.Operation)
+	call, err := next.Call.Coerce(e.Catalog)
+	if err != nil {
+		// A run would not send it either; on a conditional way it says that the
+		// way can't be taken, an arm for an Auto Scaling group where there is none.
+		return w.entry(knowngood.EntryOutcome, next, runbook.OutcomeBody{Service: next.Call.Service, Operation: next.Call.Operation,
+			Error: &runbook.CallError{Code: runbook.CodeInvalidInput, Message: err.Error()}})
+	}
+	op, err := e.Catalog.Operation(call.Service, call.Operation)
 	if err != nil {
 		return err
 	}
-	in, err := op.Coerce(next.Call.Input)
-	if err != nil {
-		return err
-	}
+	in := call.Input
 	class := knowngood.CallClass(op.Class().String())
 	name := op.Service.Name + ":" + op.Name
 	if class == knowngood.SensitiveRead && !slices.Contains(e.req.Sensitive, name) {

@@ -169,6 +169,11 @@ func TestThePlanForAnAttachedVolume(t *testing.T) {
 			t.Errorf("planning made the write %s:%s", c.Service, c.Operation)
 		}
 	}
+	for _, action := range []string{"ec2:StopInstances", "ec2:CreateVolume", "ec2:CreateTags", "ec2:DescribeVolumes", "ec2:DeleteVolume"} {
+		if !slices.Contains(plan.Actions, action) {
+			t.Errorf("the IAM actions %v lack %s", plan.Actions, action)
+		}
+	}
 	var restore *knowngood.PlanPart
 	for k := range plan.Parts {
 		t.Logf("part %s, when %v: %d calls, writes %v", plan.Parts[k].Name, plan.Parts[k].When, len(plan.Parts[k].Calls), writesOf(plan.Parts[k]))
@@ -293,6 +298,9 @@ func TestThePlanForABucket(t *testing.T) {
 	plan, err := e.plan("AWSConfigRemediation-ConfigureS3BucketPublicAccessBlock", knowngood.Params{"BucketName": "acme-invoices", "AutomationAssumeRole": "arn:aws:iam::111122223333:role/fixer"}, "acme-invoices")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if want := []string{"s3:GetBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock"}; !slices.Equal(plan.Actions, want) {
+		t.Errorf("IAM actions %v, want %v", plan.Actions, want)
 	}
 	if got := writesOf(plan.Parts[0]); !slices.Equal(got, []string{"PutBucketPublicAccessBlock"}) || plan.Risk.Effect != knowngood.Reversible || len(plan.Parts) != 1 {
 		t.Errorf("writes %v, risk %+v, %d parts", got, plan.Risk, len(plan.Parts))
