@@ -2,11 +2,8 @@ package awsapi
 
 import (
 	"errors"
-	"fmt"
 	"net/url"
 	"strings"
-
-	"github.com/jmespath-community/go-jmespath"
 )
 
 // endpointKey is what an endpoint depends on that does not depend on the input.
@@ -96,15 +93,6 @@ func contextParams(op *Operation, in map[string]any) (EndpointParams, error) {
 		}
 	}
 	return params, nil
-}
-
-// searchPath evaluates a JMESPath expression over an input or output.
-func searchPath(path string, v any) (any, error) {
-	found, err := jmespath.Search(path, v)
-	if err != nil {
-		return nil, fmt.Errorf("the path %q: %w", path, err)
-	}
-	return found, nil
 }
 
 // bucketRegionHeader says in which Region a bucket is.

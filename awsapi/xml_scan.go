@@ -72,11 +72,17 @@ func (x *xmlScanner) open() (name string, ok bool, err error) {
 	}
 	for {
 		i := strings.IndexByte(x.s[x.pos:], '<')
+		if len(x.stack) == 0 {
+			outside := x.s[x.pos:]
+			if i >= 0 {
+				outside = outside[:i]
+			}
+			if !isXMLSpace(outside) {
+				return "", false, x.errorf("text outside of the root element")
+			}
+		}
 		if i < 0 {
 			return "", false, x.cut()
-		}
-		if len(x.stack) == 0 && !isXMLSpace(x.s[x.pos:x.pos+i]) {
-			return "", false, x.errorf("text outside of the root element")
 		}
 		x.pos += i
 		rest := x.s[x.pos:]

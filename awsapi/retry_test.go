@@ -1,0 +1,272 @@
+package awsapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+const volumesXML = `<DescribeVolumesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><volumeSet><item><volumeId>vol-1</volumeId></item></volumeSet></DescribeVolumesResponse>`
+
+// scripted is a server that gives one answer after the other, and a client for it
+// that writes down how long it slept.
+func scripted(t *testing.T, answers ...http.HandlerFunc) (client *Client, requests *[]*http.Request, slept *[]time.Duration) {
+	t.Helper()
+	requests, slept = &[]*http.Request{}, &[]time.Duration{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		*requests = append(*requests, r)
+		if len(*requests) > len(answers) {
+			t.Errorf("request %d was not expected", len(*requests))
+			w.WriteHeader(http.StatusTeapot)
+			return
+		}
+		answers[len(*requests)-1](w, r)
+	}))
+	t.Cleanup(server.Close)
+	client = testClient(t, nil, func(c *Config) {
+		c.HTTPClient = nil
+		c.EndpointURL = server.URL
+		c.Retry.Sleep = func(_ context.Context, d time.Duration) error {
+			*slept = append(*slept, d)
+			return nil
+		}
+	})
+	return client, requests, slept
+}
+
+func answer(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+func ec2Error(status int, code string) http.HandlerFunc {
+	return answer(status, "<Response><Errors><Error><Code>"+code+"</Code><Message>m</Message></Error></Errors><RequestID>r</RequestID></Response>")
+}
+
+// cut answers with less than it has promised.
+func cut(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Length", fmt.Sprint(len(volumesXML)))
+	_, _ = io.WriteString(w, volumesXML[:100])
+}
+
+// reset closes the connection without an answer.
+func reset(w http.ResponseWriter, _ *http.Request) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err == nil {
+		_ = conn.(*net.TCPConn).SetLinger(0)
+		conn.Close()
+	}
+}
+
+func TestFailuresThatPassAreRetried(t *testing.T) {
+	html := answer(503, "<html><body><h1>503 Service Unavailable</h1></body></html>")
+	for name, first := range map[string]http.HandlerFunc{
+		"throttled":          ec2Error(400, "RequestLimitExceeded"),
+		"unavailable":        ec2Error(503, "Unavailable"),
+		"internal":           ec2Error(500, "InternalError"),
+		"HTML":               html,
+		"empty":              answer(500, ""),
+		"cut":                cut,
+		"reset":              reset,
+		"cut without notice": answer(200, volumesXML[:len(volumesXML)-9]),
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, requests, slept := scripted(t, first, first, answer(200, volumesXML))
+			out, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v, _ := searchPath("Volumes[0].VolumeId", out); v != "vol-1" || len(*requests) != 3 || len(*slept) != 2 {
+				t.Errorf("got %v after %d requests, slept %v", out, len(*requests), *slept)
+			}
+		})
+	}
+}
+
+func TestOtherFailuresAreNotRetried(t *testing.T) {
+	for name, tc := range map[string]struct {
+		answer http.HandlerFunc
+		code   string
+	}{
+		"denied":          {ec2Error(403, "UnauthorizedOperation"), "UnauthorizedOperation"},
+		"invalid":         {ec2Error(400, "InvalidParameterValue"), "InvalidParameterValue"},
+		"HTML 200":        {answer(200, "<html><body>Sign in</body></html>"), CodeInvalidResponse},
+		"HTML 5":          {answer(200, "<!DOCTYPE html><html></html>"), CodeInvalidResponse},
+		"JSON":            {answer(200, `{"Volumes":[]}`), CodeInvalidResponse},
+		"not well-formed": {answer(200, "<DescribeVolumesResponse><volumeSet></DescribeVolumesResponse>"), CodeInvalidResponse},
+		"two documents":   {answer(200, volumesXML+volumesXML), CodeInvalidResponse},
+		"wrong type":      {answer(200, strings.Replace(volumesXML, "<volumeId>vol-1</volumeId>", "<size>big</size>", 1)), CodeInvalidResponse},
+		"too deep":        {answer(200, "<R>"+strings.Repeat("<a>", 1000)+strings.Repeat("</a>", 1000)+"</R>"), CodeInvalidResponse},
+		"redirect":        {answer(301, "moved"), "301"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, requests, _ := scripted(t, tc.answer)
+			out, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil)
+			var e *Error
+			if !errors.As(err, &e) || e.Code != tc.code || e.Retryable || out != nil || len(*requests) != 1 {
+				t.Errorf("got %v, %v (%+v) after %d requests", out, err, e, len(*requests))
+			}
+		})
+	}
+}
+
+func TestRetriesEnd(t *testing.T) {
+	throttled := ec2Error(503, "RequestLimitExceeded")
+	client, requests, slept := scripted(t, throttled, throttled, throttled, throttled)
+	_, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil)
+	var e *Error
+	if !errors.As(err, &e) || e.Code != "RequestLimitExceeded" || !e.Retryable || len(*requests) != 3 {
+		t.Errorf("got %v after %d requests", err, len(*requests))
+	}
+	if (*slept)[0] >= time.Second || (*slept)[1] >= 2*time.Second {
+		t.Errorf("slept %v", *slept)
+	}
+	if _, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil, MaxAttempts(1)); err == nil || len(*requests) != 4 {
+		t.Errorf("with one attempt: %v after %d requests", err, len(*requests))
+	}
+}
+
+func TestRetriesHaveABudgetForEachPlace(t *testing.T) {
+	calls := map[string]int{}
+	client := testClient(t, HandlerDoer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls[r.Host]++
+		ec2Error(503, "RequestLimitExceeded")(w, r)
+	})), nil)
+	for range 200 {
+		_, _ = client.Call(t.Context(), "ec2", "DescribeVolumes", nil)
+	}
+	// 500 in the budget are 100 retries at 5; each call sends its first request.
+	if n := calls["ec2.eu-west-1.amazonaws.com"]; n != 300 {
+		t.Errorf("%d requests", n)
+	}
+	_, _ = client.Call(t.Context(), "ec2", "DescribeVolumes", nil, Region("eu-north-1"))
+	if n := calls["ec2.eu-north-1.amazonaws.com"]; n != 3 {
+		t.Errorf("%d requests in the other Region", n)
+	}
+}
+
+func TestClockSkewIsCorrected(t *testing.T) {
+	var times []string
+	theirs := testTime.Add(2 * time.Hour)
+	skewed := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", theirs.Format(http.TimeFormat))
+		times = append(times, r.Header.Get("X-Amz-Date"))
+		if len(times) == 1 {
+			ec2Error(403, "RequestExpired")(w, r)
+			return
+		}
+		answer(200, volumesXML)(w, r)
+	}
+	client, _, slept := scripted(t, skewed, skewed, skewed)
+	for range 2 {
+		if _, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := theirs.Format("20060102T150405Z")
+	if times[1] != want || times[2] != want || len(*slept) != 0 {
+		t.Errorf("signed at %v, want %s; slept %v", times, want, *slept)
+	}
+}
+
+func TestAuthFailureWithTheRightClockIsNotRetried(t *testing.T) {
+	client, requests, _ := scripted(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", testTime.Format(http.TimeFormat))
+		ec2Error(401, "AuthFailure")(w, r)
+	})
+	if _, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil); err == nil || len(*requests) != 1 {
+		t.Errorf("got %v after %d requests", err, len(*requests))
+	}
+}
+
+func TestS3RedirectsAreFollowedOnce(t *testing.T) {
+	var hosts []string
+	client := testClient(t, HandlerDoer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		hosts = append(hosts, r.Host+" "+strings.Split(r.Header.Get("Authorization"), "/")[2])
+		if len(hosts) == 1 {
+			w.Header().Set("X-Amz-Bucket-Region", "eu-north-1")
+			answer(301, "<Error><Code>PermanentRedirect</Code><Message>m</Message></Error>")(w, r)
+			return
+		}
+		answer(301, "<Error><Code>PermanentRedirect</Code><Message>m</Message><Region>us-west-2</Region></Error>")(w, r)
+	})), nil)
+	_, err := client.Call(t.Context(), "s3", "ListObjectsV2", map[string]any{"Bucket": "acme-invoices"})
+	var e *Error
+	if !errors.As(err, &e) || e.Code != "PermanentRedirect" {
+		t.Errorf("got %v", err)
+	}
+	want := "[acme-invoices.s3.eu-west-1.amazonaws.com eu-west-1 acme-invoices.s3.eu-north-1.amazonaws.com eu-north-1]"
+	if fmt.Sprint(hosts) != want {
+		t.Errorf("went to %v, want %v", hosts, want)
+	}
+}
+
+func TestS3ErrorInASuccess(t *testing.T) {
+	n := 0
+	client := testClient(t, HandlerDoer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n++; n == 1 {
+			answer(200, "<?xml version=\"1.0\"?>\n<Error><Code>InternalError</Code><Message>m</Message></Error>")(w, r)
+			return
+		}
+		answer(200, "<CopyObjectResult><ETag>e</ETag></CopyObjectResult>")(w, r)
+	})), nil)
+	out, err := client.Call(t.Context(), "s3", "CopyObject", map[string]any{"Bucket": "bbb", "Key": "k", "CopySource": "a/b"})
+	if err != nil || n != 2 {
+		t.Errorf("got %v, %v after %d requests", out, err, n)
+	}
+}
+
+func TestCancelEndsACall(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	client := testClient(t, HandlerDoer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		cancel()
+		ec2Error(503, "Unavailable")(w, r)
+	})), nil)
+	_, err := client.Call(ctx, "ec2", "DescribeVolumes", nil)
+	var e *Error
+	if !errors.Is(err, context.Canceled) || !errors.As(err, &e) || e.Retryable {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestNoResponseIsTakenInPart cuts a response of each protocol at every byte.
+func TestNoResponseIsTakenInPart(t *testing.T) {
+	catalog := testCatalog(t)
+	for _, tc := range []struct{ service, operation string }{
+		{"ec2", "DescribeVolumes"}, {"iam", "GetRole"}, {"kms", "DescribeKey"}, {"s3", "ListObjectsV2"}, {"lambda", "GetFunction"}, {"cloudwatch", "DescribeAlarms"},
+	} {
+		op, err := catalog.Operation(tc.service, tc.operation)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		if err := op.EncodeResponse(w, sample{all: true}.structure(op.Output, 0), "r"); err != nil {
+			t.Fatal(err)
+		}
+		whole := w.Body.String()
+		w.Header().Del("Content-Length")
+		for i := 1; i < len(whole); i++ {
+			out, err := op.DecodeResponse(200, w.Header(), strings.NewReader(whole[:i]))
+			var e *Error
+			if !errors.As(err, &e) || out != nil {
+				t.Fatalf("%s %s cut at %d of %d: %v, %v", tc.service, tc.operation, i, len(whole), out, err)
+			}
+			if op.Service.Protocol != JSON && op.Service.Protocol != RESTJSON && e.Code != CodeIncompleteResponse && i > 40 {
+				t.Errorf("%s %s cut at %d: %v", tc.service, tc.operation, i, e)
+			}
+		}
+		if _, err := op.decodeResponse(200, w.Header(), strings.NewReader(whole), int64(len(whole)-1)); !errors.Is(err, errTooLarge) {
+			t.Errorf("%s: too large: %v", tc.service, err)
+		}
+	}
+}
