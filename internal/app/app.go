@@ -45,7 +45,7 @@ func newRoot(s Streams) *cobra.Command {
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &knowngood.Error{Kind: knowngood.Usage, Err: err} })
-	root.AddCommand(newSandbox(s), newVersion(s))
+	root.AddCommand(newApply(s), newApprove(s), newRun(s), newSandbox(s), newVersion(s))
 	return root
 }
 

@@ -18,8 +18,9 @@ import (
 func catalog() (*awsapi.Catalog, error) { return awsapi.Embedded() }
 
 type sandboxOptions struct {
-	port int
-	seed int64
+	port  int
+	speed int
+	seed  int64
 }
 
 func newSandbox(s Streams) *cobra.Command {
@@ -34,6 +35,7 @@ What it does not simulate answers 501 and the operation's name.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return serveSandbox(cmd.Context(), s, o) },
 	}
 	cmd.Flags().IntVar(&o.port, "port", 0, "port to listen on; 0 takes a free one")
+	cmd.Flags().IntVar(&o.speed, "speed", 1, "how many times as fast as the wall clock states change")
 	cmd.Flags().Int64Var(&o.seed, "seed", 1, "what ids are made of: the same seed and calls give the same ids")
 	return cmd
 }
@@ -43,7 +45,7 @@ func serveSandbox(ctx context.Context, s Streams, o sandboxOptions) error {
 	if err != nil {
 		return err
 	}
-	box, err := sandbox.New(sandbox.Options{Catalog: catalog, Clock: knowngood.WallClock{}, Seed: o.seed})
+	box, err := sandbox.New(sandbox.Options{Catalog: catalog, Clock: sandbox.NewFastClock(o.speed), Seed: o.seed})
 	if err != nil {
 		return err
 	}

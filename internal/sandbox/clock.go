@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/knowngood/knowngood"
 )
 
 // ManualClock is a clock that stands still until it is told to go on. To sleep
@@ -41,4 +43,24 @@ func (c *ManualClock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
+}
+
+// FastClock is the wall clock, n times as fast from the moment that it is made.
+type FastClock struct {
+	start time.Time
+	times int
+}
+
+// NewFastClock is a clock that runs n times as fast as the wall clock; n is at
+// least 1.
+func NewFastClock(n int) *FastClock { return &FastClock{time.Now(), max(n, 1)} }
+
+// Now implements knowngood.Clock.
+func (c *FastClock) Now() time.Time {
+	return c.start.Add(time.Since(c.start) * time.Duration(c.times)).UTC().Round(0)
+}
+
+// Sleep implements knowngood.Clock.
+func (c *FastClock) Sleep(ctx context.Context, d time.Duration) error {
+	return knowngood.WallClock{}.Sleep(ctx, d/time.Duration(c.times))
 }
