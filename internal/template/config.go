@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/knowngood/knowngood"
 )
@@ -118,6 +119,7 @@ const (
 	maxRuleName              = 128
 	maxRemediationParameters = 25
 	maxStaticValues          = 25
+	maxValueLength           = 256 // characters
 	defaultAttempts          = 5
 	defaultRetrySeconds      = 60
 )
@@ -171,6 +173,9 @@ func (o object) need(name string) string {
 }
 
 func (o object) flag(name string) bool {
+	if v := o.n.get(name); v != nil && v.kind == scalarNode && v.deployed {
+		return false // not known before it is deployed, so it asks for nothing
+	}
 	switch s := o.str(name); strings.ToLower(s) {
 	case "true":
 		return true
@@ -183,7 +188,7 @@ func (o object) flag(name string) bool {
 
 func (o object) number(name string, otherwise, low, high int) int {
 	v := o.n.get(name)
-	if v == nil {
+	if v == nil || v.kind == scalarNode && v.deployed {
 		return otherwise
 	}
 	i, err := strconv.Atoi(text(v.scalar))
@@ -374,9 +379,11 @@ func (l *loader) remediation(id string, n *node) {
 			r.Parameters = append(r.Parameters, l.remediationParameter(o.what, f))
 		}
 	}
-	hasRole := slices.ContainsFunc(r.Parameters, func(p RemediationParameter) bool { return p.Name == "AutomationAssumeRole" })
+	hasRole := slices.ContainsFunc(r.Parameters, func(p RemediationParameter) bool {
+		return p.Name == "AutomationAssumeRole" && len(p.Values) == 1 && p.Values[0] != ""
+	})
 	if r.Automatic && !hasRole {
-		l.add(o.at("Automatic"), "the parameter AutomationAssumeRole", "%s is automatic and has no role to run with", o.what)
+		l.add(o.at("Automatic"), "the parameter AutomationAssumeRole with one StaticValue", "%s is automatic and has no role to run with", o.what)
 	}
 	l.t.Remediations = append(l.t.Remediations, r)
 }
@@ -408,6 +415,11 @@ func (l *loader) remediationParameter(what string, f field) RemediationParameter
 		p.Values = append(v.strings("Values"), v.strings("Value")...)
 		if len(p.Values) == 0 || len(p.Values) > maxStaticValues {
 			l.add(f.pos, "1 to 25", "the StaticValue of %s has %d values", name, len(p.Values))
+		}
+		for _, value := range p.Values {
+			if count := utf8.RuneCountInString(value); count < 1 || count > maxValueLength {
+				l.add(f.pos, "1 to 256 characters", "a value of %s has %d", name, count)
+			}
 		}
 	default:
 		l.add(f.pos, "either ResourceValue or StaticValue", "%s has a %s", name, f.value.fields[0].name)

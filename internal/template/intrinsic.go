@@ -184,11 +184,25 @@ func (l *loader) lookup(name string, pos knowngood.Position) *node {
 	// The Ref of a rule is its name, so a template may tie a remediation with it.
 	if r.kind == mapNode && l.word(r.get("Type")) == "AWS::Config::ConfigRule" {
 		if n := r.get("Properties").get("ConfigRuleName"); n != nil {
-			return l.value(n)
+			return l.ruleName(name, n, pos)
 		}
 		return scalar(pos, name)
 	}
 	return &node{pos: pos, scalar: "${" + name + "}", deployed: true}
+}
+
+// ruleName works out a rule's name, once: rules may name themselves after each
+// other, and must neither go round in a circle nor double at each step.
+func (l *loader) ruleName(id string, n *node, pos knowngood.Position) *node {
+	if v, begun := l.ruleNames[id]; begun {
+		if v == nil {
+			l.add(pos, "names that don't lead back to themselves", "the ConfigRuleName of %s is wrong, or depends on itself", id)
+		}
+		return v
+	}
+	l.ruleNames[id] = nil
+	l.ruleNames[id] = l.value(n)
+	return l.ruleNames[id]
 }
 
 func (l *loader) getAtt(f field) *node {

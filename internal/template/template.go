@@ -89,7 +89,7 @@ func Load(file string, data []byte, in Inputs) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{t: &Template{File: file}, in: in, params: map[string]*node{}, conditions: map[string]*condition{}}
+	l := &loader{t: &Template{File: file}, in: in, params: map[string]*node{}, conditions: map[string]*condition{}, ruleNames: map[string]*node{}}
 	l.template(root)
 	if len(l.problems) == 0 {
 		return l.t, nil
@@ -115,6 +115,7 @@ type loader struct {
 	params     map[string]*node
 	conditions map[string]*condition
 	resources  map[string]*node
+	ruleNames  map[string]*node // nil: it is being worked out, or wrong
 	problems   []*knowngood.FileError
 	size       int // bytes that functions have made
 	depth      int // of value's calls

@@ -36,6 +36,21 @@ func TestAllPublicPacksLoad(t *testing.T) {
 			t.Errorf("%v", err)
 			continue
 		}
+		if strings.Contains(file, "NZISM-Extension") { // each of its rules has a switch, off by default
+			if len(tm.Rules) != 0 {
+				t.Errorf("%s: %d rules with all switches off", file, len(tm.Rules))
+			}
+			on := map[string]string{}
+			for _, p := range tm.Parameters {
+				if p.Value == "false" {
+					on[p.Name] = "true"
+				}
+			}
+			if tm, err = Load(filepath.Base(file), data, Inputs{Parameters: on, AllowMissing: true}); err != nil {
+				t.Errorf("%v", err)
+				continue
+			}
+		}
 		if len(tm.Rules) == 0 {
 			t.Errorf("%s: no rules", file)
 		}
