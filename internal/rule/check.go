@@ -1,0 +1,60 @@
+package rule
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/knowngood/knowngood"
+)
+
+// Check runs the tests that a rule's file holds and gives one error for each
+// that fails.
+func (d *Definition) Check() []error {
+	var failed []error
+	for i, t := range d.Tests {
+		if err := d.check1(t); err != nil {
+			failed = append(failed, fmt.Errorf("%s: test %d, %s: %w", d.Identifier, i+1, t.Name, err))
+		}
+	}
+	return failed
+}
+
+func (d *Definition) check1(t Test) error {
+	r, err := Compile(d, t.Parameters)
+	if err != nil {
+		return err
+	}
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	if t.Now != "" {
+		if now, err = time.Parse(time.RFC3339, t.Now); err != nil {
+			return err
+		}
+	}
+	got := r.Evaluate(t.Item.resource(d), now, nil)
+	if got.Compliance != t.Expect {
+		return fmt.Errorf("%s (%s), want %s", got.Compliance, got.Annotation, t.Expect)
+	}
+	if !strings.Contains(got.Annotation, t.Annotation) {
+		return fmt.Errorf("the annotation is %q, want one with %q", got.Annotation, t.Annotation)
+	}
+	return nil
+}
+
+func (t TestItem) resource(d *Definition) *knowngood.Resource {
+	r := &knowngood.Resource{
+		Version: "1.3", AccountID: "111122223333", Region: "eu-west-1", Type: t.Type, ID: t.ID, Name: t.Name, Status: t.Status, Tags: t.Tags,
+	}
+	if r.Type == "" {
+		r.Type = d.ResourceTypes[0]
+	}
+	if r.Status == "" {
+		r.Status = knowngood.ItemOK
+	}
+	r.Configuration, _ = jsonLike(t.Configuration).(map[string]any)
+	r.Supplementary, _ = jsonLike(t.Supplementary).(map[string]any)
+	for _, path := range t.Unread {
+		r.Unread = append(r.Unread, knowngood.ReadError{Type: r.Type, ID: r.ID, Path: path, Service: "service", Operation: "Read", Code: "AccessDenied"})
+	}
+	return r
+}
