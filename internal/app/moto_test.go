@@ -1,0 +1,96 @@
+package app_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/knowngood/knowngood/internal/app"
+)
+
+// moto is an AWS by others: engine and sandbox can't share one misunderstanding
+// that it has not.
+func TestAVolumeIsEncryptedOnMoto(t *testing.T) {
+	for _, program := range []string{"moto_server", "aws"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip(program + " is not installed")
+		}
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	listener.Close()
+	server := exec.CommandContext(t.Context(), "moto_server", "-H", "127.0.0.1", "-p", fmt.Sprint(port))
+	server.Stdout, server.Stderr = io.Discard, io.Discard
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Process.Kill(); server.Wait() }) //nolint:errcheck // it is killed
+	url := fmt.Sprintf("http://127.0.0.1:%d", port)
+	for tries := 0; ; tries++ {
+		resp, err := http.Get(url)
+		if err == nil {
+			resp.Body.Close()
+			break
+		}
+		if tries == 300 {
+			t.Fatalf("moto does not answer: %v", err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	config := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(config, []byte("[default]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range map[string]string{"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "default",
+		"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1", "AWS_CONFIG_FILE": config, "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_PAGER": ""} {
+		t.Setenv(k, v)
+	}
+	aws := func(args string) string {
+		t.Helper()
+		out, err := exec.CommandContext(t.Context(), "aws", strings.Fields(args+" --output text")...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("aws %s: %v\n%s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	dir := t.TempDir()
+	knowngood := func(want int, args ...string) {
+		t.Helper()
+		var out, errs bytes.Buffer
+		args = append(args, "--state", filepath.Join(dir, "state"))
+		if code := app.Main(t.Context(), args, app.Streams{Out: &out, Err: &errs}); code != want {
+			t.Fatalf("%v: exit %d, want %d\n%s%s", args, code, want, &out, &errs)
+		}
+	}
+	instance := aws("ec2 run-instances --count 1 --image-id ami-12345678 --instance-type m5.large --no-associate-public-ip-address --query Instances[0].InstanceId")
+	volume := aws("ec2 create-volume --availability-zone eu-west-1a --size 10 --volume-type gp3 --iops 3000 --throughput 125 --tag-specifications ResourceType=volume,Tags=[{Key=Owner,Value=billing}] --query VolumeId")
+	aws("ec2 attach-volume --volume-id " + volume + " --instance-id " + instance + " --device /dev/sdf")
+	plan := filepath.Join(dir, "plan.json")
+	// moto has no GetEbsDefaultKmsKeyId, so the key is named.
+	knowngood(0, "run", "AWS-EncryptEBSVolume", "VolumeId="+volume, "KmsKeyId=alias/aws/ebs", "--plan", "-o", plan)
+	knowngood(8, "apply", plan)
+	knowngood(0, "approve", plan, "--as", "ann")
+	knowngood(0, "apply", plan)
+	got := strings.Fields(aws("ec2 describe-volumes --filters Name=attachment.device,Values=/dev/sdf --query Volumes[].[VolumeId,Encrypted,Attachments[0].InstanceId,Tags[0].Key,Tags[0].Value,length(Tags)]"))
+	want := []string{"True", instance, "Owner", "billing", "1"}
+	if len(got) != 6 || got[0] == volume || strings.Join(got[1:], " ") != strings.Join(want, " ") {
+		t.Errorf("at /dev/sdf is %v, want another volume, %v", got, want)
+	}
+	if state := aws("ec2 describe-instances --instance-ids " + instance + " --query Reservations[0].Instances[0].State.Name"); state != "running" {
+		t.Errorf("the instance is %s", state)
+	}
+	if snapshots := aws("ec2 describe-snapshots --owner-ids 123456789012 --filters Name=volume-id,Values=" + volume + " --query length(Snapshots)"); snapshots != "0" {
+		t.Errorf("%s snapshots are left", snapshots)
+	}
+}
