@@ -7,5 +7,5 @@ import "embed"
 
 // FS is the content, one folder for each kind.
 //
-//go:embed entries operations runbooks scenarios
+//go:embed entries operations resources rules runbooks scenarios
 var FS embed.FS

@@ -8,6 +8,7 @@ import (
 // group is an Auto Scaling group. Its members are instances that were attached
 // to it.
 type group struct {
+	ID                string `json:"id"`
 	Min, Max, Desired int64
 	Members           map[string]string `json:"members"` // instance id to lifecycle state
 }
@@ -52,7 +53,7 @@ func createGroup(c *call) (map[string]any, error) {
 	if _, ok := c.home().Groups[name]; ok {
 		return nil, failure(400, "AlreadyExists", "AutoScalingGroup by this name already exists")
 	}
-	g := group{Members: map[string]string{}}
+	g := group{ID: uuid(c.id("", 32)), Members: map[string]string{}}
 	g.Min, _ = c.int("MinSize")
 	g.Max, _ = c.int("MaxSize")
 	g.Desired, _ = c.int("DesiredCapacity")
@@ -166,7 +167,8 @@ func describeGroups(c *call) (map[string]any, error) {
 				members = append(members, object{"InstanceId": id, "AvailabilityZone": i.Zone, "LifecycleState": g.Members[id], "HealthStatus": "Healthy", "ProtectedFromScaleIn": false})
 			}
 		}
-		out = append(out, object{"AutoScalingGroupName": name, "MinSize": g.Min, "MaxSize": g.Max, "DesiredCapacity": g.Desired, "DefaultCooldown": int64(300),
+		arn := "arn:aws:autoscaling:" + c.region + ":" + c.who.Account + ":autoScalingGroup:" + g.ID + ":autoScalingGroupName/" + name
+		out = append(out, object{"AutoScalingGroupName": name, "AutoScalingGroupARN": arn, "MinSize": g.Min, "MaxSize": g.Max, "DesiredCapacity": g.Desired, "DefaultCooldown": int64(300),
 			"AvailabilityZones": anys(zones(c.region)), "HealthCheckType": "EC2", "CreatedTime": c.home().Groups[name].Versions[0].At, "Instances": members})
 	}
 	return object{"AutoScalingGroups": out}, nil

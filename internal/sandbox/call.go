@@ -33,7 +33,7 @@ type handler struct {
 var handlers = map[string]map[string]handler{
 	"autoscaling": autoscalingHandlers,
 	"ec2":         merged(ec2Handlers, networkHandlers),
-	"iam":         iamHandlers,
+	"iam":         merged(iamHandlers, iamReportHandlers),
 	"kms":         kmsHandlers,
 	"s3":          s3Handlers,
 	"sts":         stsHandlers,

@@ -50,8 +50,7 @@ func (c *call) findKey(name string) (id string, k kmsKey, err error) {
 }
 
 func (c *call) makeKey(k kmsKey) string {
-	h := c.id("", 32)
-	id := strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-")
+	id := uuid(c.id("", 32))
 	k.Created, k.State = c.now, "Enabled"
 	c.home().Keys[id] = newRecord(c.now, k)
 	return id

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sort"
+	"strings"
 	"sync"
 	"time"
 
@@ -265,6 +266,11 @@ func (s *Sandbox) id(prefix string, n int) string {
 	binary.BigEndian.PutUint64(b[8:], s.state.Serial)
 	sum := sha256.Sum256(b[:])
 	return prefix + hex.EncodeToString(sum[:])[:n]
+}
+
+// uuid writes 32 hex digits as a UUID.
+func uuid(h string) string {
+	return strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-")
 }
 
 // failure is an error as AWS answers it.

@@ -1,0 +1,235 @@
+package inventory
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/awsapi"
+)
+
+// Collector reads resources. Its fields are set before its first use. It may be
+// used by many goroutines.
+type Collector struct {
+	Caller  awsapi.Caller
+	Catalog *awsapi.Catalog
+	Table   *Table
+	Clock   knowngood.Clock
+	// Reads are the members of each type that some active rule reads; calls
+	// that give none of them are not made. Nil: everything is read.
+	Reads map[string][]string
+	// Concurrency bounds the calls of one Collect that are under way at once;
+	// 0: 8.
+	Concurrency int
+	// Progress, if not nil, is told of each type that is done. It is not called
+	// concurrently.
+	Progress func(Progress)
+}
+
+// Progress is how far a collection is.
+type Progress struct {
+	Type        string // that was just done
+	Items       int    // of it
+	Done, Types int
+}
+
+// Stats is what a collection cost.
+type Stats struct {
+	Calls    map[string]int // by service and operation, "ec2:DescribeVolumes"
+	Items    int
+	Duration time.Duration
+}
+
+// Codes of read errors that are not a service's own.
+const (
+	// CodeNotCollected: the member was not asked for, since no rule reads it.
+	CodeNotCollected = "NotCollected"
+	// CodeUnknownType: the table has no such resource type.
+	CodeUnknownType = "UnknownType"
+	// CodeNoID: the answer holds a resource without an id.
+	CodeNoID = "NoResourceID"
+	// CodeFailed: the call failed without an answer of the service.
+	CodeFailed = "Failed"
+)
+
+const defaultConcurrency = 8
+
+// Collect reads all resources of the types in one account and Region. Global
+// types are read whatever the Region; who collects several Regions asks for them
+// in one. What fails leaves the rest: a failed list is in the errors, a failed
+// call for one resource also in that item's Unread. Items and errors are sorted.
+// When ctx ends, what is missing is in the errors.
+func (c *Collector) Collect(ctx context.Context, place knowngood.Place, types []string) ([]knowngood.Resource, []knowngood.ReadError, Stats) {
+	start := c.Clock.Now()
+	s := c.session(place)
+	var (
+		mu    sync.Mutex
+		items []knowngood.Resource
+		done  int
+		g     errgroup.Group
+	)
+	names := slices.Compact(slices.Sorted(slices.Values(types)))
+	for _, name := range names {
+		g.Go(func() error {
+			found := s.collect(ctx, name)
+			mu.Lock()
+			defer mu.Unlock()
+			items = append(items, found...)
+			done++
+			if c.Progress != nil {
+				c.Progress(Progress{Type: name, Items: len(found), Done: done, Types: len(names)})
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // no goroutine gives an error: they are kept one by one
+	byKey := func(a, b knowngood.Resource) int {
+		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Region, b.Region), cmp.Compare(a.ID, b.ID))
+	}
+	slices.SortFunc(items, byKey)
+	// A list that changes while its pages are read may give a resource twice.
+	items = slices.CompactFunc(items, func(a, b knowngood.Resource) bool { return byKey(a, b) == 0 })
+	slices.SortFunc(s.errors, func(a, b knowngood.ReadError) int {
+		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Operation, b.Operation))
+	})
+	return items, s.errors, Stats{Calls: s.calls, Items: len(items), Duration: c.Clock.Now().Sub(start)}
+}
+
+// collect reads all resources of one type.
+func (s *session) collect(ctx context.Context, name string) []knowngood.Resource {
+	t, ok := s.Table.Type(name)
+	if !ok {
+		s.failed(knowngood.ReadError{Place: s.place, Type: name, Code: CodeUnknownType, Message: "the table of resource types has no such type"})
+		return nil
+	}
+	var listed []any
+	for page, err := range s.pages(ctx, t, t.List.Operation, input(t.List.Input, s.vars(), nil)) {
+		if err != nil {
+			s.failed(s.readError(t, "", "", t.List.Operation, err))
+			break // the pages before it count
+		}
+		listed = append(listed, elements(page, t.List.Items)...)
+	}
+	found := make([]*knowngood.Resource, len(listed))
+	var g errgroup.Group
+	g.SetLimit(cap(s.slots))
+	for i, element := range listed {
+		g.Go(func() error {
+			found[i] = s.resource(ctx, t, element)
+			return nil
+		})
+	}
+	_ = g.Wait() // likewise
+	var items []knowngood.Resource
+	for _, item := range found {
+		if item != nil {
+			items = append(items, *item)
+		}
+	}
+	return items
+}
+
+// resource makes the item of what a list gave. It is nil where the resource is
+// gone or in another Region, and where it could not be read, which is then among
+// the errors.
+func (s *session) resource(ctx context.Context, t *Type, listed any) *knowngood.Resource {
+	element, operation := listed, t.List.Operation
+	if t.List.ID != "" {
+		operation = t.Read.Operation
+		id, ok := fill(t.List.ID, s.vars(), listed)
+		if !ok {
+			s.failed(s.noID(t, t.List.Operation))
+			return nil
+		}
+		var err error
+		if element, err = s.find(ctx, t, id, false); err != nil {
+			if knowngood.KindOf(err) != knowngood.NotFound { // else it went since it was listed
+				s.failed(s.readError(t, id, "", operation, err))
+			}
+			return nil
+		}
+	}
+	if t.gone(element) {
+		return nil
+	}
+	id, ok := fill(t.ID, s.vars(), element)
+	if !ok || id == "" {
+		s.failed(s.noID(t, operation))
+		return nil
+	}
+	here, err := s.here(ctx, t, element)
+	if err != nil {
+		s.failed(s.readError(t, id, "", t.Region.Operation, err))
+	}
+	if !here {
+		return nil
+	}
+	return s.item(ctx, t, id, element)
+}
+
+// Read reads one resource afresh, by the same mapping as Collect, whatever is
+// known of it. The error is of kind NotFound where the resource is gone, and of
+// kind Incomplete where it could not be read; a member that could not be read is
+// in the item's Unread.
+func (c *Collector) Read(ctx context.Context, key knowngood.ResourceKey) (*knowngood.Resource, error) {
+	op := "read " + key.Type + " " + key.ID
+	t, ok := c.Table.Type(key.Type)
+	if !ok {
+		return nil, knowngood.E(knowngood.Incomplete, op, "there is no resource type %s in the table", key.Type)
+	}
+	s := c.session(knowngood.Place{Account: key.Account, Region: key.Region})
+	element, err := s.find(ctx, t, key.ID, true)
+	if err != nil {
+		return nil, &knowngood.Error{Kind: knowngood.KindOf(err), Op: op, Err: err}
+	}
+	return s.item(ctx, t, key.ID, element), nil
+}
+
+// find reads the element of one resource. same asks that its id is the one asked
+// for; where the list gives only ids, those may be written otherwise. The error
+// is of kind NotFound or Incomplete.
+func (s *session) find(ctx context.Context, t *Type, id string, same bool) (any, error) {
+	call := &t.List.Call
+	if t.Read != nil {
+		call = t.Read
+	}
+	vars := s.vars()
+	vars["id"] = id
+	for page, err := range s.pages(ctx, t, call.Operation, input(call.Input, vars, nil)) {
+		if err != nil {
+			kind := knowngood.Incomplete
+			if slices.Contains(call.NotFound, errorCode(err)) {
+				kind = knowngood.NotFound
+			}
+			return nil, &knowngood.Error{Kind: kind, Err: err}
+		}
+		for _, element := range elements(page, call.Items) {
+			if got, ok := fill(t.ID, vars, element); same && (!ok || got != id) || t.gone(element) {
+				continue
+			}
+			here, err := s.here(ctx, t, element)
+			if err != nil {
+				return nil, &knowngood.Error{Kind: knowngood.Incomplete, Err: err}
+			}
+			if here {
+				return element, nil
+			}
+		}
+	}
+	return nil, knowngood.E(knowngood.NotFound, "", "it is not there")
+}
+
+// gone says whether an element is a resource that was deleted.
+func (t *Type) gone(element any) bool {
+	for path, values := range t.Gone {
+		if s, ok := at(element, path).(string); ok && slices.Contains(values, s) {
+			return true
+		}
+	}
+	return false
+}

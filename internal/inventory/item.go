@@ -1,0 +1,105 @@
+package inventory
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/knowngood/knowngood"
+)
+
+// itemVersion is the version of AWS Config's item form.
+const itemVersion = "1.3"
+
+// item makes an element's configuration item and reads its details.
+func (s *session) item(ctx context.Context, t *Type, id string, element any) *knowngood.Resource {
+	vars := s.vars()
+	vars["id"] = id
+	r := &knowngood.Resource{
+		Version: itemVersion, AccountID: s.place.Account, CaptureTime: s.Clock.Now().UTC(), Status: knowngood.ItemOK, Type: t.Name, ID: id, Region: s.place.Region,
+		Tags: map[string]string{}, RelatedEvents: []string{}, Relationships: []knowngood.Relationship{}, Configuration: map[string]any{}, Supplementary: map[string]any{},
+	}
+	if t.Global {
+		r.Region = globalRegion
+	}
+	r.Name, _ = fill(t.Label, vars, element)
+	r.ARN, _ = fill(t.ARN, vars, element)
+	r.AvailabilityZone, _ = fill(t.AvailabilityZone, vars, element)
+	if t.CreationTime != "" {
+		if created, ok := at(element, t.CreationTime).(time.Time); ok {
+			created = created.UTC()
+			r.CreationTime = &created
+		}
+	}
+	t.Tags.add(r, element)
+	for _, rel := range t.Relationships {
+		rel.add(r, element)
+	}
+	t.conf.merge(r.Configuration, element)
+	for i := range t.Details {
+		s.detail(ctx, t, &t.Details[i], element, vars, r)
+	}
+	return r
+}
+
+func (t *Tags) add(r *knowngood.Resource, from any) {
+	if t == nil {
+		return
+	}
+	for _, tag := range elements(from, t.Each) {
+		if key, ok := at(tag, t.Key).(string); ok {
+			r.Tags[key], _ = at(tag, t.Value).(string)
+		}
+	}
+}
+
+// add adds the relationships that an element has, each once.
+func (rel *Relation) add(r *knowngood.Resource, element any) {
+	for _, source := range elements(element, rel.Each) {
+		edge := knowngood.Relationship{Type: rel.Type, RelationshipName: rel.Name}
+		if rel.ID != "" {
+			edge.ID, _ = at(source, rel.ID).(string)
+		}
+		if rel.Label != "" {
+			edge.Name, _ = at(source, rel.Label).(string)
+		}
+		if (edge.ID != "" || edge.Name != "") && !slices.Contains(r.Relationships, edge) {
+			r.Relationships = append(r.Relationships, edge)
+		}
+	}
+}
+
+// detail makes one further call for an item, where a rule reads what it gives.
+// What its call gives is on the item whole or, where it fails, not at all.
+func (s *session) detail(ctx context.Context, t *Type, d *Detail, element any, vars map[string]string, r *knowngood.Resource) {
+	gives := d.gives()
+	if !s.wanted(t.Name, gives) {
+		for _, path := range gives {
+			r.Unread = append(r.Unread, knowngood.ReadError{
+				Place: s.place, Type: t.Name, ID: r.ID, Path: path, Service: t.Service, Operation: d.Operation, Code: CodeNotCollected, Message: "no active rule reads it",
+			})
+		}
+		return
+	}
+	var answers []map[string]any
+	for page, err := range s.pages(ctx, t, d.Operation, input(d.Input, vars, element)) {
+		if err == nil {
+			answers = append(answers, page)
+			continue
+		}
+		if slices.Contains(d.Absent, errorCode(err)) {
+			return
+		}
+		for _, path := range gives {
+			e := s.readError(t, r.ID, path, d.Operation, err)
+			r.Unread = append(r.Unread, e)
+			s.failed(e)
+		}
+		return
+	}
+	for _, answer := range answers {
+		d.Tags.add(r, answer)
+		d.conf.merge(r.Configuration, answer)
+		d.supp.merge(r.Supplementary, answer)
+	}
+}

@@ -1,0 +1,152 @@
+package inventory
+
+import (
+	"encoding/base64"
+	"maps"
+	"slices"
+	"time"
+)
+
+// value makes a value of an item from an answer. In the table it is a path, for
+// a value that is taken as it is, or a map: of the members of an object and of
+// the keys that begin with $.
+type value struct {
+	from    string // path, from where the object around starts
+	each    bool   // from is a list, and each of its elements makes a value
+	list    bool   // an absent value is an empty list
+	members []member
+	object  bool // has members; else the value is taken as it is
+
+	milliseconds bool           // a time as milliseconds since 1970
+	values       map[string]any // what a word of the API is in the item
+	otherwise    any            // the value where the answer has none
+}
+
+type member struct {
+	name string
+	value
+}
+
+// names are those of the object's members.
+func (v *value) names() []string {
+	if v == nil {
+		return nil
+	}
+	names := make([]string, len(v.members))
+	for i := range v.members {
+		names[i] = v.members[i].name
+	}
+	return names
+}
+
+// paths are those of all values in it.
+func (v *value) paths(prefix string) []string {
+	if v == nil {
+		return nil
+	}
+	if !v.object {
+		return []string{prefix}
+	}
+	var out []string
+	for i := range v.members {
+		out = append(out, v.members[i].paths(prefix+"."+v.members[i].name)...)
+	}
+	return out
+}
+
+// make makes the value; nil where the answer has nothing for it.
+func (v *value) make(answer any) any {
+	found := at(answer, v.from)
+	switch {
+	case found == nil && v.otherwise != nil:
+		return v.otherwise
+	case found == nil && v.list:
+		return []any{}
+	case found == nil:
+		return nil
+	case !v.each:
+		return v.one(found)
+	}
+	list, _ := found.([]any)
+	out := make([]any, 0, len(list))
+	for _, e := range list {
+		if made := v.one(e); made != nil {
+			out = append(out, made)
+		}
+	}
+	return out
+}
+
+func (v *value) one(found any) any {
+	if !v.object {
+		return v.write(found)
+	}
+	out := make(map[string]any, len(v.members))
+	for i := range v.members {
+		m := &v.members[i]
+		if made := m.make(found); made != nil {
+			out[m.name] = made
+		}
+	}
+	if len(out) == 0 && v.from == "" {
+		return nil // an object that only the item has, with nothing in it
+	}
+	return out
+}
+
+// write gives a value that is taken over as an item has it.
+func (v *value) write(found any) any {
+	if s, ok := found.(string); ok {
+		if word, ok := v.values[s]; ok {
+			return word
+		}
+	}
+	if t, ok := found.(time.Time); ok && v.milliseconds {
+		return t.UnixMilli()
+	}
+	return plain(found)
+}
+
+// timeForm is how AWS Config writes times.
+const timeForm = "2006-01-02T15:04:05.000Z"
+
+// plain makes a value of JSON's kinds.
+func plain(v any) any {
+	switch v := v.(type) {
+	case time.Time:
+		return v.UTC().Format(timeForm)
+	case []byte:
+		return base64.StdEncoding.EncodeToString(v)
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = plain(e)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			out[k] = plain(e)
+		}
+		return out
+	}
+	return v
+}
+
+// merge adds an answer's members to an object of an item; lists of several pages
+// follow one another.
+func (v *value) merge(into map[string]any, answer any) {
+	if v == nil {
+		return
+	}
+	made, _ := v.make(answer).(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(made)) {
+		have, ok := into[name].([]any)
+		more, both := made[name].([]any)
+		if ok && both {
+			into[name] = append(have, more...)
+			continue
+		}
+		into[name] = made[name]
+	}
+}

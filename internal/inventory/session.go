@@ -1,0 +1,140 @@
+package inventory
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"sync"
+
+	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/awsapi"
+)
+
+// session is one collection. It is the Caller that counts and bounds the calls.
+type session struct {
+	*Collector
+	place knowngood.Place
+	slots chan struct{}
+
+	mu     sync.Mutex
+	calls  map[string]int
+	errors []knowngood.ReadError
+}
+
+func (c *Collector) session(place knowngood.Place) *session {
+	n := c.Concurrency
+	if n <= 0 {
+		n = defaultConcurrency
+	}
+	if place.Partition == "" {
+		// A Region that no partition knows can't be called anyway.
+		p, _ := c.Catalog.Partition(place.Region)
+		place.Partition = cmp.Or(p.ID, "aws")
+	}
+	return &session{Collector: c, place: place, slots: make(chan struct{}, n), calls: map[string]int{}}
+}
+
+// Call implements awsapi.Caller.
+func (s *session) Call(ctx context.Context, service, operation string, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	s.mu.Lock()
+	s.calls[service+":"+operation]++
+	s.mu.Unlock()
+	return s.Caller.Call(ctx, service, operation, in, opts...)
+}
+
+// pages calls an operation of the type's service in the session's Region.
+func (s *session) pages(ctx context.Context, t *Type, operation string, in map[string]any) iter.Seq2[map[string]any, error] {
+	return awsapi.Pages(ctx, s, s.Catalog, t.Service, operation, in, s.options()...)
+}
+
+// globalRegion is the Region of global resources, as AWS Config has it.
+const globalRegion = "global"
+
+func (s *session) options() []awsapi.CallOption {
+	if s.place.Region == "" || s.place.Region == globalRegion {
+		return nil
+	}
+	return []awsapi.CallOption{awsapi.Region(s.place.Region)}
+}
+
+func (s *session) vars() map[string]string {
+	return map[string]string{"partition": s.place.Partition, "account": s.place.Account, "region": s.place.Region}
+}
+
+// here says whether an element is in the session's Region.
+func (s *session) here(ctx context.Context, t *Type, element any) (bool, error) {
+	if t.Region == nil {
+		return true, nil
+	}
+	region, _ := at(element, t.Region.Member).(string)
+	if t.Region.Member == "" || region == "" {
+		out, err := s.Call(ctx, t.Service, t.Region.Operation, input(t.Region.Input, s.vars(), element), s.options()...)
+		if err != nil {
+			return false, err
+		}
+		region, _ = at(out, t.Region.Path).(string)
+	}
+	if name, ok := t.Region.Names[region]; ok {
+		region = name
+	}
+	if region == "" {
+		return false, fmt.Errorf("%s gives no Region", t.Region.Operation)
+	}
+	return region == s.place.Region, nil
+}
+
+// wanted says whether some rule reads one of the members.
+func (s *session) wanted(typ string, gives []string) bool {
+	if s.Reads == nil {
+		return true
+	}
+	for _, read := range s.Reads[typ] {
+		for _, path := range gives {
+			if read == "" || read == path || strings.HasPrefix(read, path+".") || strings.HasPrefix(path, read+".") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (s *session) failed(e knowngood.ReadError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.errors = append(s.errors, e)
+}
+
+func (s *session) readError(t *Type, id, path, operation string, err error) knowngood.ReadError {
+	return knowngood.ReadError{
+		Place: s.place, Type: t.Name, ID: id, Path: path, Service: t.Service, Operation: operation, Code: cmp.Or(errorCode(err), CodeFailed), Message: errorMessage(err),
+	}
+}
+
+func (s *session) noID(t *Type, operation string) knowngood.ReadError {
+	return knowngood.ReadError{Place: s.place, Type: t.Name, Service: t.Service, Operation: operation, Code: CodeNoID, Message: "the answer holds a resource without an id"}
+}
+
+func errorCode(err error) string {
+	var e *awsapi.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+func errorMessage(err error) string {
+	var e *awsapi.Error
+	if errors.As(err, &e) && e.Message != "" {
+		return e.Message
+	}
+	return err.Error()
+}
