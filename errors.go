@@ -17,6 +17,7 @@ const (
 	Credentials      // none, expired, or not accepted
 	Refused          // by a guardrail, a preflight, or plan drift
 	Incomplete       // something could not be read or evaluated
+	Findings         // a scan found something wrong: no failure, but an exit code
 	Waiting          // for an approval
 	Interrupted      // by the user
 	NotFound
@@ -33,6 +34,9 @@ type Error struct {
 
 // Error implements error.
 func (e *Error) Error() string {
+	if e.Err == nil {
+		return e.Op
+	}
 	if e.Op == "" {
 		return e.Err.Error()
 	}

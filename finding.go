@@ -71,6 +71,13 @@ type Finding struct {
 	NextTry   *time.Time   `json:"nextTry,omitempty"`
 }
 
+// Retry is how often and how soon a failed remediation is tried again: AWS
+// Config's MaximumAutomaticAttempts and RetryAttemptSeconds.
+type Retry struct {
+	Max   int
+	Every time.Duration
+}
+
 // Residual is a resource that a remediation left behind on purpose.
 type Residual struct {
 	Resource    ResourceKey `json:"resource"`

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
 // LoadOptions say where LoadConfig looks first.
@@ -142,6 +143,12 @@ func readEndpoints(cfg *Config, loaded aws.Config) {
 // Balancing v2" is ELASTIC_LOAD_BALANCING_V2 in the environment and
 // elastic_load_balancing_v2 in the shared config file.
 func serviceKey(name string) string { return foldName(strings.ReplaceAll(name, " ", "")) }
+
+// StaticCredentials are credentials that never change; session is empty for
+// those of a user.
+func StaticCredentials(accessKeyID, secret, session string) aws.CredentialsProvider {
+	return credentials.NewStaticCredentialsProvider(accessKeyID, secret, session)
+}
 
 // AssumeRole is a client with the credentials of a role, which this client
 // assumes when they are first needed and again before they expire. externalID and

@@ -28,7 +28,9 @@ func Main(ctx context.Context, args []string, s Streams) int {
 	if err == nil {
 		return 0
 	}
-	printError(s.Err, err)
+	if knowngood.KindOf(err) != knowngood.Findings {
+		printError(s.Err, err)
+	}
 	return exitCode(err)
 }
 
@@ -45,7 +47,7 @@ func newRoot(s Streams) *cobra.Command {
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &knowngood.Error{Kind: knowngood.Usage, Err: err} })
-	root.AddCommand(newApply(s), newApprove(s), newRun(s), newSandbox(s), newVersion(s))
+	root.AddCommand(newApply(s), newApprove(s), newDemo(s), newPlan(s), newRun(s), newScan(s), newSandbox(s), newVersion(s))
 	return root
 }
 
@@ -54,6 +56,8 @@ func exitCode(err error) int {
 	switch knowngood.KindOf(err) {
 	case knowngood.Usage, knowngood.Invalid:
 		return 2
+	case knowngood.Findings:
+		return 3
 	case knowngood.Credentials:
 		return 4
 	case knowngood.Refused:

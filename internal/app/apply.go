@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/internal/remedy"
-	"github.com/knowngood/knowngood/internal/runbook"
 )
 
 func readPlan(file string) (*knowngood.Plan, error) {
@@ -64,33 +63,49 @@ func approve(ctx context.Context, s Streams, o approveOptions, file string) erro
 	if err := ses.store.PutPlan(ctx, plan); err != nil {
 		return err
 	}
-	a := knowngood.Approval{PlanHash: plan.Hash, RunID: plan.RunID, By: by, Approved: !o.reject, Incomplete: o.incomplete, Comment: o.comment, Time: time.Now().UTC()}
+	a := knowngood.Approval{PlanHash: plan.Hash, RunID: plan.RunID, By: by, Approved: !o.reject, Incomplete: o.incomplete, Comment: o.comment, Time: ses.clock.Now()}
 	if err := ses.store.PutApproval(ctx, a); err != nil {
 		return err
 	}
 	word := "approved"
 	if o.reject {
 		word = "rejected"
+		if plan.Finding != "" {
+			if err := ses.findings().Withdrawn(ctx, plan.Finding, "the plan "+short(plan.Hash)+" was rejected by "+by); err != nil && knowngood.KindOf(err) != knowngood.Conflict {
+				return err
+			}
+		}
 	}
 	fmt.Fprintf(s.Out, "%s by %s: plan %s\n", word, by, plan.Hash)
 	return nil
 }
 
+type applyOptions struct {
+	awsOptions
+	governanceOptions
+	output string
+}
+
 func newApply(s Streams) *cobra.Command {
-	var o awsOptions
+	var o applyOptions
 	cmd := &cobra.Command{
-		Use: "apply PLAN", Short: "Apply exactly a plan, or go on with its run", Args: cobra.ExactArgs(1),
+		Use: "apply PLAN", Short: "Apply exactly a plan, or go on with its run",
+		Long: `Makes exactly the writes of a plan, in its order, and stops where the world has
+moved. A plan of a finding is verified: its resource is read afresh and judged by
+its rule again. Interrupt it, or kill it, and the same command goes on.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return apply(cmd.Context(), s, o, args[0]) },
 	}
-	o.register(cmd)
+	o.awsOptions.register(cmd)
+	o.governanceOptions.register(cmd)
+	registerOutput(cmd, &o.output)
 	return cmd
 }
 
-// leaseTime is how long a lease lasts without being renewed; it is renewed at
-// half of it.
-const leaseTime = 2 * time.Minute
-
-func apply(ctx context.Context, s Streams, o awsOptions, file string) error {
+func apply(ctx context.Context, s Streams, o applyOptions, file string) error {
+	if err := checkOutput(o.output); err != nil {
+		return err
+	}
 	plan, err := readPlan(file)
 	if err != nil {
 		return err
@@ -103,67 +118,64 @@ func apply(ctx context.Context, s Streams, o awsOptions, file string) error {
 	if plan.Place != ses.place {
 		return knowngood.E(knowngood.Refused, "apply "+file, "the plan is for %s in %s, the credentials and Region are %s in %s", plan.Place.Account, plan.Place.Region, ses.place.Account, ses.place.Region)
 	}
+	g, err := o.load(ses.place)
+	if err != nil {
+		return err
+	}
 	decisions, err := ses.store.Approvals(ctx, plan.Hash)
 	if err != nil {
 		return err
 	}
-	if why := remedy.NeedsApproval(plan); why != "" && !remedy.Approved(plan, decisions) {
-		return knowngood.E(knowngood.Waiting, "apply "+file, "the plan needs an approval: %s", why).WithHint("knowngood approve %s", file)
+	entry, err := ses.content.Entry(plan.Document.Name)
+	if err != nil {
+		return err
 	}
-	end, err := ses.execute(ctx, s, plan, decisions)
+	p := newProgress(s.Err, entry.Stages)
+	result, err := ses.remediator(g, p.entry).Apply(ctx, plan, decisions, knowngood.Retry{})
+	p.done()
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return knowngood.E(knowngood.Interrupted, "apply "+file, "interrupted; what is done is in the log").WithHint("knowngood apply %s goes on where it stopped", file)
+	case knowngood.KindOf(err) == knowngood.Waiting:
+		return withHint(err, "knowngood approve "+file)
 	case err != nil:
 		return err
-	case end.State != knowngood.RunSuccess:
-		return knowngood.E(knowngood.Other, "apply "+file, "the run ended as %s: %s", end.State, end.Message)
 	}
-	fmt.Fprintf(s.Out, "run %s: every step is done\n", plan.RunID)
-	return nil
+	if o.output == outputJSON {
+		if err := writeJSON(s.Out, result); err != nil {
+			return err
+		}
+	} else {
+		printResult(s.Out, plan, result)
+	}
+	switch result.State {
+	case knowngood.RunSuccess:
+		return nil
+	case knowngood.RunWaiting:
+		return knowngood.E(knowngood.Waiting, "apply "+file, "%s", result.Message)
+	case knowngood.RunUnverified:
+		return knowngood.E(knowngood.Other, "apply "+file, "every step is done, but the fix is not verified: %s", result.Message).
+			WithHint("knowngood scan shows how the resource stands")
+	}
+	return knowngood.E(knowngood.Other, "apply "+file, "the run ended as %s: %s", result.State, result.Message)
 }
 
-// execute takes the run of a plan, makes it if it is not there, and runs it.
-func (ses *session) execute(ctx context.Context, s Streams, plan *knowngood.Plan, decisions []knowngood.Approval) (runbook.EndResult, error) {
-	now := time.Now().UTC()
-	run := knowngood.Run{ID: plan.RunID, PlanHash: plan.Hash, Document: plan.Document.SHA256, Resource: plan.Resource, State: knowngood.RunPending, Created: now, Updated: now}
-	if known, err := ses.store.Run(ctx, plan.RunID); err == nil {
-		if known.PlanHash != plan.Hash {
-			return runbook.EndResult{}, knowngood.E(knowngood.Refused, "run "+plan.RunID, "it was begun with the plan %s, this is %s", known.PlanHash, plan.Hash)
-		}
-	} else if err := errors.Join(ses.store.PutPlan(ctx, plan), ses.store.CreateRun(ctx, run)); err != nil {
-		return runbook.EndResult{}, err
+// printResult says what became of a run.
+func printResult(w io.Writer, plan *knowngood.Plan, r remedy.Result) {
+	fmt.Fprintf(w, "run %s: %s\n", r.RunID, r.State)
+	if v := r.Verification; v != nil && v.Verified {
+		fmt.Fprintf(w, "verified: %s; finding %s is closed\n", v.Reason, plan.Finding)
 	}
-	epoch, err := ses.store.Acquire(ctx, plan.RunID, me(), now, leaseTime, isDead)
-	if err != nil {
-		return runbook.EndResult{}, err
+	if r.Residual != nil {
+		fmt.Fprintf(w, "left behind: %s\n", residualLine(*r.Residual))
 	}
-	renewing, stop := context.WithCancel(ctx)
-	defer stop()
-	go func() {
-		for (knowngood.WallClock{}).Sleep(renewing, leaseTime/2) == nil {
-			// A lease that was lost shows at the next append, which is refused.
-			_ = ses.store.Renew(renewing, plan.RunID, epoch, time.Now(), leaseTime)
-		}
-	}()
-	clock := knowngood.WallClock{}
-	x := &remedy.Executor{
-		Catalog: ses.catalog, Operations: ses.operations, Caller: ses.as(plan.Role, plan.RunID), Log: ses.store, Clock: clock,
-		Settler:   &remedy.Settler{Catalog: ses.catalog, Operations: ses.operations, Clock: clock, Consistency: 30 * time.Second, Poll: 3 * time.Second},
-		Decisions: func(context.Context, runbook.ApproveRequest) ([]knowngood.Approval, error) { return decisions, nil },
-		OnEntry: func(e knowngood.LogEntry) {
-			if e.Kind == knowngood.EntryIntent || e.Kind == knowngood.EntryRunEnded {
-				fmt.Fprintf(s.Err, "%s  %s\n", e.Time.Format(time.TimeOnly), describe(e))
-			}
-		},
-	}
-	end, err := x.Run(ctx, plan, epoch)
-	return end, errors.Join(err, ses.store.Release(context.WithoutCancel(ctx), plan.RunID, epoch))
 }
 
-func describe(e knowngood.LogEntry) string {
-	if body, err := runbook.Decode[runbook.IntentBody](e); err == nil && body.Operation != "" {
-		return e.Step + ": " + body.Service + ":" + body.Operation
+// withHint adds a hint to an error that has none.
+func withHint(err error, hint string) error {
+	var e *knowngood.Error
+	if errors.As(err, &e) && e.Hint == "" {
+		e.Hint = hint
 	}
-	return string(e.Kind)
+	return err
 }

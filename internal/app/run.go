@@ -3,22 +3,13 @@ package app
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
-	"io/fs"
-	"os"
-	"path"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/knowngood/knowngood"
-	"github.com/knowngood/knowngood/awsapi"
-	"github.com/knowngood/knowngood/internal/remedy"
-	"github.com/knowngood/knowngood/internal/runbook"
-	"github.com/knowngood/knowngood/library"
+	"github.com/knowngood/knowngood/internal/rule"
 )
 
 type runOptions struct {
@@ -57,66 +48,21 @@ func planRun(ctx context.Context, s Streams, o runOptions, name string, args []s
 	if o.resource == "" {
 		o.resource = first
 	}
-	d, ref, err := readRunbook(name)
-	if err != nil {
-		return err
-	}
 	ses, err := o.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer ses.store.Close()
-	if problems := d.Validate(ses.catalog); len(problems) > 0 {
-		return &knowngood.Error{Kind: knowngood.Invalid, Op: "validate " + name, Err: problems[0]}
-	}
-	entries, err := fs.Sub(library.FS, "entries")
+	book, err := ses.content.Runbook(name)
 	if err != nil {
 		return err
 	}
-	entry, err := remedy.LoadEntry(entries, ref.Name)
+	resource := knowngood.ResourceKey{Account: ses.place.Account, Region: ses.place.Region, ID: o.resource}
+	plan, err := ses.remediator(&governance{rules: &rule.Set{}}, nil).Plan(ctx, ses.place, book, params, resource, nil)
 	if err != nil {
 		return err
 	}
-	bound, err := d.BindParameters(params)
-	if err != nil {
-		return err
-	}
-	role, err := d.Role(bound, ses.place)
-	if err != nil {
-		return err
-	}
-	caller := ses.as(role, "plan")
-	p := &remedy.Planner{Catalog: ses.catalog, Operations: ses.operations, Read: func(ctx context.Context, op *awsapi.Operation, in map[string]any) (map[string]any, error) {
-		return caller.Call(ctx, op.Service.Name, op.Name, in)
-	}}
-	plan, err := p.Plan(ctx, remedy.PlanRequest{
-		RunID: newRunID(), Created: time.Now().UTC().Truncate(time.Second), Document: d, Ref: ref, Parameters: params, Place: ses.place, Role: role,
-		Resource:  knowngood.ResourceKey{Account: ses.place.Account, Region: ses.place.Region, ID: o.resource},
-		Sensitive: entry.SensitiveReads, Replacement: entry.Replacement,
-	})
-	if err != nil {
-		return err
-	}
-	if err := ses.store.PutPlan(ctx, plan); err != nil {
-		return err
-	}
-	raw, err := remedy.EncodePlan(plan)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(o.out, raw, 0o600); err != nil {
-		return err
-	}
-	printPlan(s, plan, o.out)
-	return nil
-}
-
-// as is the client with a role's credentials; the empty role is the caller.
-func (s *session) as(role, purpose string) awsapi.Caller {
-	if role == "" {
-		return s.client
-	}
-	return s.client.AssumeRole(role, "knowngood-"+purpose, "", "")
+	return deliverPlan(s, plan, o.out)
 }
 
 // parseParams reads PARAMETER=VALUE arguments.
@@ -135,51 +81,8 @@ func parseParams(args []string) (params knowngood.Params, first string, err erro
 	return params, first, nil
 }
 
-// readRunbook finds a runbook in the library by name, else in a file.
-func readRunbook(name string) (*runbook.Document, knowngood.DocumentRef, error) {
-	raw, err := fs.ReadFile(library.FS, path.Join("runbooks", name+".yaml"))
-	if err != nil {
-		if raw, err = os.ReadFile(name); err != nil {
-			return nil, knowngood.DocumentRef{}, knowngood.E(knowngood.Invalid, "read the runbook", "%s is neither in the library nor a file that can be read: %w", name, err)
-		}
-	}
-	d, err := runbook.Parse(name, raw)
-	if err != nil {
-		return nil, knowngood.DocumentRef{}, &knowngood.Error{Kind: knowngood.Invalid, Op: "read the runbook", Err: err}
-	}
-	sum := sha256.Sum256(raw)
-	return d, knowngood.DocumentRef{Name: name, SHA256: hex.EncodeToString(sum[:]), Content: string(raw)}, nil
-}
-
 func newRunID() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails, by its documentation
 	return "run-" + hex.EncodeToString(b[:])
-}
-
-func printPlan(s Streams, p *knowngood.Plan, file string) {
-	fmt.Fprintf(s.Out, "Plan %s of %s for %s\n", p.Hash[:12], p.Document.Name, p.Resource.ID)
-	fmt.Fprintf(s.Out, "Account %s, %s. Effect: %s\n\n", p.Place.Account, p.Place.Region, p.Risk.Effect)
-	for i, c := range p.Parts[0].Calls {
-		effect := ""
-		if c.Class == knowngood.Write {
-			effect = string(c.Effect)
-		}
-		fmt.Fprintf(s.Out, "%4d  %-14s %-45s %-26s %s\n", i+1, c.Class, c.Service+":"+c.Operation, c.Step, effect)
-	}
-	for _, part := range p.Parts[1:] {
-		writes := 0
-		for _, c := range part.Calls {
-			if c.Class == knowngood.Write {
-				writes++
-			}
-		}
-		fmt.Fprintf(s.Out, "\nOnly if something fails, %s: up to %d calls, %d writes, when any of %d things happens\n", part.Name, len(part.Calls), writes, len(part.When))
-	}
-	fmt.Fprintf(s.Out, "\nIAM actions: %s\n", strings.Join(p.Actions, ", "))
-	if why := remedy.NeedsApproval(p); why != "" {
-		fmt.Fprintf(s.Err, "%s needs an approval, for %s: knowngood approve %s\n", file, why, file)
-		return
-	}
-	fmt.Fprintf(s.Err, "written to %s: knowngood apply %s\n", file, file)
 }

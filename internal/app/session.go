@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -11,11 +10,14 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/awsapi"
+	"github.com/knowngood/knowngood/internal/finding"
+	"github.com/knowngood/knowngood/internal/inventory"
 	"github.com/knowngood/knowngood/internal/remedy"
 	"github.com/knowngood/knowngood/internal/store/sqlite"
 	"github.com/knowngood/knowngood/library"
@@ -31,19 +33,21 @@ func (o *awsOptions) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.state, "state", ".knowngood", "folder that holds what knowngood remembers")
 }
 
-// session is one account and Region, with the credentials of the standard
-// chain, and what knowngood remembers.
+// session is one account and Region, with the credentials of a caller, and what
+// knowngood remembers.
 type session struct {
-	catalog    *awsapi.Catalog
-	client     *awsapi.Client
-	operations remedy.Operations
-	store      *sqlite.Store
-	place      knowngood.Place
-	principal  string // ARN
-	loopback   bool   // the endpoint is on this machine
+	catalog   *awsapi.Catalog
+	client    *awsapi.Client
+	content   *remedy.Content
+	types     *inventory.Table
+	store     *sqlite.Store
+	clock     knowngood.Clock
+	place     knowngood.Place
+	principal string // ARN
+	loopback  bool   // the endpoint is on this machine
 }
 
-// open finds out who calls where, and opens the store.
+// open makes a session with the credentials of the standard chain.
 func (o awsOptions) open(ctx context.Context) (*session, error) {
 	c, err := catalog()
 	if err != nil {
@@ -51,36 +55,69 @@ func (o awsOptions) open(ctx context.Context) (*session, error) {
 	}
 	cfg, err := awsapi.LoadConfig(ctx, awsapi.LoadOptions{Catalog: c, Profile: o.profile, Region: o.region, EndpointURL: o.endpointURL})
 	if err != nil {
-		return nil, &knowngood.Error{Kind: knowngood.Credentials, Op: "read the AWS configuration", Err: err}
+		return nil, (&knowngood.Error{Kind: knowngood.Credentials, Op: "read the AWS configuration", Err: err}).WithHint("`aws configure list` shows what is configured")
 	}
 	if cfg.Region == "" {
 		return nil, knowngood.E(knowngood.Usage, "find the Region", "none is configured").WithHint("give --region, or set AWS_REGION")
 	}
+	return newSession(ctx, cfg, knowngood.WallClock{}, o.state)
+}
+
+// newSession finds out who calls where, and opens the store in a folder.
+func newSession(ctx context.Context, cfg awsapi.Config, clock knowngood.Clock, state string) (*session, error) {
 	client, err := awsapi.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{catalog: c, client: client, loopback: onLoopback(cfg.EndpointURL)}
+	s := &session{catalog: cfg.Catalog, client: client, clock: clock, loopback: onLoopback(cfg.EndpointURL)}
 	who, err := client.Call(ctx, "sts", "GetCallerIdentity", nil)
 	if err != nil {
 		return nil, callerError(err)
 	}
-	partition, err := c.Partition(cfg.Region)
+	partition, err := cfg.Catalog.Partition(cfg.Region)
 	if err != nil {
 		return nil, err
 	}
 	s.principal, _ = who["Arn"].(string)
 	account, _ := who["Account"].(string)
 	s.place = knowngood.Place{Partition: partition.ID, Account: account, Region: cfg.Region}
-	rows, err := fs.Sub(library.FS, "operations")
-	if err != nil {
+	if s.content, err = remedy.LoadContent(library.FS); err != nil {
 		return nil, err
 	}
-	if s.operations, err = remedy.LoadOperations(rows); err != nil {
+	if s.types, err = inventory.LoadTypes(library.FS, cfg.Catalog); err != nil {
 		return nil, err
 	}
-	s.store, err = sqlite.Open(ctx, filepath.Join(o.state, "knowngood.db"))
+	s.store, err = sqlite.Open(ctx, filepath.Join(state, "knowngood.db"))
 	return s, err
+}
+
+// as is the client with a role's credentials; the empty role is the caller.
+func (s *session) as(role, purpose string) awsapi.Caller {
+	if role == "" {
+		return s.client
+	}
+	return s.client.AssumeRole(role, "knowngood-"+purpose, "", "")
+}
+
+func (s *session) findings() *finding.Service {
+	return &finding.Service{Store: s.store, Clock: s.clock}
+}
+
+// How long a read may show the state before a write, and how often it is
+// repeated meanwhile. AWS states no bound; its own waiters poll for minutes.
+const (
+	consistency = time.Minute
+	poll        = 3 * time.Second
+)
+
+// remediator carries out plans under a governance.
+func (s *session) remediator(g *governance, onEntry func(*knowngood.Plan, knowngood.LogEntry)) *remedy.Remediator {
+	reader := &inventory.Collector{Caller: s.client, Catalog: s.catalog, Table: s.types, Clock: s.clock, Reads: g.rules.Reads()}
+	return &remedy.Remediator{
+		Catalog: s.catalog, Content: s.content, As: s.as, Runs: s.store, Log: s.store, Records: s.store, Findings: s.findings(), Clock: s.clock,
+		Verifier: remedy.Verifier{Reader: reader, Evaluator: g, Clock: s.clock, Consistency: consistency, Poll: poll},
+		Owner:    me(), Dead: isDead, NewID: newRunID, OnEntry: onEntry,
+	}
 }
 
 // callerError gives an error of the first call its kind.

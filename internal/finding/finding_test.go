@@ -206,7 +206,7 @@ func TestAFindingFollowsTheReplacement(t *testing.T) {
 func TestAttemptsRunOut(t *testing.T) {
 	b := newBench(t)
 	ctx := t.Context()
-	retry := finding.Retry{Max: 2, Every: time.Minute}
+	retry := knowngood.Retry{Max: 2, Every: time.Minute}
 	b.scan(b.verdict(volume, knowngood.NonCompliant))
 	id := b.want(knowngood.FindingOpen, "").ID
 	b.must(b.Waiting(ctx, id, "")) // no attempt

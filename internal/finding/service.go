@@ -2,7 +2,6 @@ package finding
 
 import (
 	"context"
-	"time"
 
 	"github.com/knowngood/knowngood"
 )
@@ -242,16 +241,11 @@ func suffices(f knowngood.Finding, verdicts []knowngood.Evaluation) error {
 	return nil
 }
 
-// Retry is how often and how soon a failed remediation is tried again:
-// MaximumAutomaticAttempts and RetryAttemptSeconds.
-type Retry struct {
-	Max   int
-	Every time.Duration
-}
-
-// Failed says that a run of the finding failed. It counts an attempt; when they
-// run out, an exception is put on the resource, as AWS Config does.
-func (s *Service) Failed(ctx context.Context, id, reason string, r Retry) error {
+// Failed says that a run of the finding failed. An automatic one counts as an
+// attempt; when they run out, an exception is put on the resource, as AWS Config
+// does. The zero Retry is that of a run that a person asked for, or whose plan no
+// longer fitted the world: it counts as none.
+func (s *Service) Failed(ctx context.Context, id, reason string, r knowngood.Retry) error {
 	f, err := s.Store.Finding(ctx, id)
 	if err != nil {
 		return err
@@ -260,6 +254,9 @@ func (s *Service) Failed(ctx context.Context, id, reason string, r Retry) error 
 	next, err := advance(f, Fail, now, reason)
 	if err != nil {
 		return &knowngood.Error{Kind: knowngood.KindOf(err), Op: "finding " + f.ID, Err: err}
+	}
+	if r == (knowngood.Retry{}) {
+		return s.Store.PutFinding(ctx, next)
 	}
 	next.Attempts++
 	if next.Attempts < r.Max {

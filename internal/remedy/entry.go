@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"github.com/goccy/go-yaml"
@@ -10,15 +11,54 @@ import (
 )
 
 // Entry is what a runbook's author says beside the document, in
-// library/entries; its README has the meaning of the members.
+// library/entries; its README has the meaning of the members. Texts may hold
+// the document's references.
 type Entry struct {
-	SensitiveReads []string `yaml:"sensitiveReads"`
-	Replacement    string   `yaml:"replacement"`
+	SensitiveReads []string      `yaml:"sensitiveReads"`
+	Replacement    string        `yaml:"replacement"`
+	Downtime       *Downtime     `yaml:"downtime"`
+	Before         []Line        `yaml:"before"`
+	After          []Line        `yaml:"after"`
+	Stages         []Stage       `yaml:"stages"`
+	Residual       *KeepOriginal `yaml:"residual"`
 }
 
-// LoadEntry reads a runbook's entry. A runbook without one has the zero entry.
+// Downtime estimates for how long a resource is out of service: a range in
+// seconds, and one for each of Units.
+type Downtime struct {
+	Step           string  `yaml:"step"` // none of its calls in the plan: no downtime
+	Seconds        []int64 `yaml:"seconds"`
+	SecondsPerUnit []int64 `yaml:"secondsPerUnit"`
+	Units          string  `yaml:"units"`
+}
+
+// Line is a line of a before or after.
+type Line struct {
+	Name  string `yaml:"name"`
+	Value string `yaml:"value"`
+}
+
+// Stage is a part of a run that a person can follow; it is done when its step
+// has succeeded.
+type Stage struct {
+	Name string `yaml:"name"`
+	Step string `yaml:"step"`
+}
+
+// KeepOriginal says that a replaced resource is left behind, for how many days,
+// and which of its tags name its owner.
+type KeepOriginal struct {
+	KeepDays  int      `yaml:"keepDays"`
+	OwnerTags []string `yaml:"ownerTags"`
+}
+
+// LoadEntry reads a runbook's entry. A runbook without one, such as one that is
+// a user's file, has the zero entry.
 func LoadEntry(fsys fs.FS, runbook string) (Entry, error) {
 	file := runbook + ".yaml"
+	if !fs.ValidPath(file) {
+		return Entry{}, nil
+	}
 	raw, err := fs.ReadFile(fsys, file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Entry{}, nil
@@ -29,33 +69,8 @@ func LoadEntry(fsys fs.FS, runbook string) (Entry, error) {
 	if err := yaml.UnmarshalWithOptions(raw, &e, yaml.Strict()); err != nil {
 		return Entry{}, &knowngood.FileError{Position: knowngood.Position{File: file}, Problem: err.Error(), Want: "a runbook entry"}
 	}
+	if d := e.Downtime; d != nil && (len(d.Seconds) != 2 || len(d.SecondsPerUnit) != 2 || d.Step == "") {
+		return Entry{}, &knowngood.FileError{Position: knowngood.Position{File: file}, Problem: fmt.Sprintf("downtime is %+v", *d), Want: "a step, and a low and a high of seconds and secondsPerUnit"}
+	}
 	return e, nil
-}
-
-// NeedsApproval says why a plan may not be applied without a person's decision,
-// or "". A reversible and whole plan may.
-func NeedsApproval(p *knowngood.Plan) string {
-	switch {
-	case len(p.Incomplete) > 0:
-		return "it is incomplete: " + p.Incomplete[0]
-	case p.Risk.Effect != knowngood.Reversible:
-		return "it is " + string(p.Risk.Effect)
-	}
-	return ""
-}
-
-// Approved says whether decisions on a plan allow it: at least one for its
-// hash, none against, and for an incomplete plan one that accepts that.
-func Approved(p *knowngood.Plan, decisions []knowngood.Approval) bool {
-	approved := false
-	for _, d := range decisions {
-		if d.PlanHash != p.Hash {
-			continue
-		}
-		if !d.Approved {
-			return false
-		}
-		approved = approved || len(p.Incomplete) == 0 || d.Incomplete
-	}
-	return approved
 }

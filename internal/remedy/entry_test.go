@@ -28,7 +28,7 @@ func TestApprovalsCountForTheirHashOnly(t *testing.T) {
 			t.Errorf("%s: %v", c.name, got)
 		}
 	}
-	if NeedsApproval(whole) == "" || NeedsApproval(part) == "" || NeedsApproval(&knowngood.Plan{Risk: knowngood.Risk{Effect: knowngood.Reversible}}) != "" {
+	if len(NeedsApproval(whole)) == 0 || len(NeedsApproval(part)) == 0 || len(NeedsApproval(&knowngood.Plan{Risk: knowngood.Risk{Effect: knowngood.Reversible}})) != 0 {
 		t.Error("a disruptive or incomplete plan needs an approval, a reversible one does not")
 	}
 }

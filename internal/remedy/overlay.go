@@ -95,7 +95,7 @@ func (e *exploration) record(w *way, step string, op *awsapi.Operation, class kn
 			e.incomplete("%s:%s is not in the table of write operations", op.Service.Name, op.Name)
 		case row.Effect == knowngood.Irreversible && hasPlaceholder(in):
 			// What the plan itself made, it may remove.
-			call.Effect, call.Inverse = knowngood.Reversible, "none needed: it was made by this plan"
+			call.Effect, call.Inverse = knowngood.Reversible, "it was made by this plan"
 		default:
 			call.Effect, call.Inverse = row.Effect, row.Inverse
 		}
@@ -154,12 +154,13 @@ func respondShape(s *awsapi.Shape, in map[string]any, id, path string, depth int
 	return out
 }
 
-// finish puts the plan together and gives it its hash.
-func (e *exploration) finish() (*knowngood.Plan, error) {
+// finish puts the plan together, with the expected path's log, and gives it its
+// hash.
+func (e *exploration) finish(log []knowngood.LogEntry) (*knowngood.Plan, error) {
 	plan := &knowngood.Plan{
 		Version: knowngood.PlanVersion, RunID: e.req.RunID, Created: e.req.Created, Seed: e.req.Seed, Finding: e.req.Finding, Rule: e.req.Rule,
 		Resource: e.req.Resource, Place: e.req.Place, Role: e.req.Role, Document: e.req.Ref, Parameters: e.params, Preconditions: e.pre,
-		Incomplete: e.missing, Actions: slices.Sorted(maps.Keys(e.actions)), Replacement: e.req.Replacement,
+		Incomplete: e.missing, Actions: slices.Sorted(maps.Keys(e.actions)), Replacement: e.req.Entry.Replacement,
 	}
 	for _, name := range e.order {
 		b := e.parts[name]
@@ -174,6 +175,9 @@ func (e *exploration) finish() (*knowngood.Plan, error) {
 		plan.Parts = append(plan.Parts, knowngood.PlanPart{Name: name, When: b.when, Calls: b.calls})
 	}
 	plan.Risk = risk(plan)
+	if err := describe(plan, e.req.Document, e.req.Entry, log); err != nil {
+		return nil, err
+	}
 	var err error
 	plan.Hash, err = HashPlan(plan)
 	return plan, err

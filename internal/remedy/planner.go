@@ -36,12 +36,7 @@ type PlanRequest struct {
 	Resource   knowngood.ResourceKey
 	Finding    string
 	Rule       string
-	// Sensitive are the sensitive reads that the runbook may make while it is
-	// planned, as service:Operation.
-	Sensitive []string
-	// Replacement is the step output or variable that names the resource that
-	// takes the original's place.
-	Replacement string
+	Entry      Entry // what is said beside the document
 }
 
 // maxPaths bounds how many ways through a document are followed, and maxMoves
@@ -86,7 +81,7 @@ func (p *Planner) Plan(ctx context.Context, req PlanRequest) (*knowngood.Plan, e
 			return nil, err
 		}
 	}
-	return e.finish()
+	return e.finish(w.log)
 }
 
 // exploration is one plan in the making.
@@ -280,7 +275,7 @@ func (e *exploration) call(w *way, next runbook.Next) error {
 	in := call.Input
 	class := knowngood.CallClass(op.Class().String())
 	name := op.Service.Name + ":" + op.Name
-	if class == knowngood.SensitiveRead && !slices.Contains(e.req.Sensitive, name) {
+	if class == knowngood.SensitiveRead && !slices.Contains(e.req.Entry.SensitiveReads, name) {
 		return knowngood.E(knowngood.Refused, "plan "+e.req.Ref.Name, "the step %s makes the sensitive read %s, which the runbook's entry does not allow", next.Step, name)
 	}
 	if class == knowngood.Write {

@@ -91,6 +91,19 @@ func document(t *testing.T, name string) (*runbook.Document, knowngood.DocumentR
 	return d, knowngood.DocumentRef{Name: name, SHA256: hex.EncodeToString(sum[:]), Content: string(raw)}
 }
 
+func entry(t *testing.T, name string) Entry {
+	t.Helper()
+	sub, err := fs.Sub(library.FS, "entries")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := LoadEntry(sub, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
 func operations(t *testing.T) Operations {
 	t.Helper()
 	sub, err := fs.Sub(library.FS, "operations")
@@ -112,9 +125,9 @@ func (e *estate) plan(runbookName string, params knowngood.Params, resource stri
 	}}
 	return p.Plan(e.t.Context(), PlanRequest{
 		RunID: "run-1", Created: e.clock.Now(), Document: d, Ref: r, Parameters: params,
-		Place:     knowngood.Place{Partition: "aws", Account: e.Account(), Region: e.Region()},
-		Resource:  knowngood.ResourceKey{Account: e.Account(), Region: e.Region(), ID: resource},
-		Sensitive: []string{"kms:GenerateDataKeyWithoutPlaintext"},
+		Place:    knowngood.Place{Partition: "aws", Account: e.Account(), Region: e.Region()},
+		Resource: knowngood.ResourceKey{Account: e.Account(), Region: e.Region(), ID: resource},
+		Entry:    entry(e.t, runbookName),
 	})
 }
 

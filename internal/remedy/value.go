@@ -187,7 +187,7 @@ func unifyAt(path string, template, actual any, b bindings) error {
 			inner, _ := arg.(map[string]any)
 			return unifyObject(path, inner, actual, b)
 		case digestKey:
-			return nil // the caller compares digests; see sensitive.go
+			return mismatch{path, "a sensitive value, of which this version can't compare the digest", "a value"}
 		default:
 			want, err := bind(m, b)
 			if err != nil {

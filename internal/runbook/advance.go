@@ -86,6 +86,41 @@ func (d *Document) Project(step string, response map[string]any) (outputs map[st
 	return p.project(s, r)
 }
 
+// Expand gives a text with its references resolved as they stand after a log,
+// for people to read. ok is false where one of them has no value yet, or an
+// empty one. The error says that the log can't be replayed, or that a reference
+// names nothing in the document.
+func (d *Document) Expand(log []knowngood.LogEntry, s string) (value string, ok bool, err error) {
+	t, err := parseTemplate(s)
+	if err != nil || t == nil {
+		return s, err == nil, err
+	}
+	m := newMachine(d)
+	for _, e := range log {
+		if err := m.apply(e); err != nil {
+			return "", false, err
+		}
+	}
+	if m.start == nil {
+		return "", false, nil
+	}
+	scope := m.scope()
+	for _, p := range t.parts {
+		if p.ref == nil {
+			continue
+		}
+		v, err := scope.lookup(*p.ref)
+		if err != nil {
+			return "", false, err
+		}
+		if p.ref.Kind == RefOutput && m.outputs[p.ref.Step][p.ref.Name] == nil || text(v) == "" {
+			return "", false, nil
+		}
+	}
+	v, err := scope.expand(t)
+	return text(v), err == nil, err
+}
+
 // next says what comes now.
 func (m *machine) next() (Next, error) {
 	switch {

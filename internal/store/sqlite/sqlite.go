@@ -53,7 +53,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if s.write, err = open(path, 1); err != nil {
 		return nil, err
 	}
-	if err := s.migrate(ctx); err != nil {
+	if err := s.migratePatiently(ctx); err != nil {
 		s.write.Close()
 		if code(err) == sqlite3.SQLITE_NOTADB || code(err) == sqlite3.SQLITE_CORRUPT {
 			err = fmt.Errorf("%s is not a SQLite database, or is damaged: %w", path, err)
@@ -67,9 +67,12 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	return s, nil
 }
 
+// busyTimeout is how long a transaction waits for another one.
+const busyTimeout = 10 * time.Second
+
 func open(path string, connections int) (*sql.DB, error) {
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
-		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
 	}}
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
 	if err != nil {
@@ -81,6 +84,20 @@ func open(path string, connections int) (*sql.DB, error) {
 
 // Close closes the database.
 func (s *Store) Close() error { return errors.Join(s.read.Close(), s.write.Close()) }
+
+// migratePatiently migrates, and waits for others that do so too: the change to
+// WAL answers SQLITE_BUSY at once, whatever the busy timeout is.
+func (s *Store) migratePatiently(ctx context.Context) error {
+	for deadline := time.Now().Add(busyTimeout); ; {
+		err := s.migrate(ctx)
+		if code(err) != sqlite3.SQLITE_BUSY || time.Now().After(deadline) {
+			return err
+		}
+		if err := (knowngood.WallClock{}).Sleep(ctx, 10*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
 
 func (s *Store) migrate(ctx context.Context) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {

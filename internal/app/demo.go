@@ -1,0 +1,331 @@
+package app
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/awsapi"
+	"github.com/knowngood/knowngood/internal/inventory"
+	"github.com/knowngood/knowngood/internal/remedy"
+	"github.com/knowngood/knowngood/internal/sandbox"
+	"github.com/knowngood/knowngood/library"
+)
+
+type demoOptions struct {
+	state    string
+	scenario string
+}
+
+func newDemo(s Streams) *cobra.Command {
+	var o demoOptions
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "The whole loop on an AWS account in memory",
+		Long: `Builds an AWS account in memory, finds what is wrong in it, fixes what may be fixed
+at once, asks before it fixes the rest, and verifies each fix. It needs no account
+and no network. Time in the account passes only while something waits for it.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return demo(cmd.Context(), s, o) },
+	}
+	cmd.Flags().StringVar(&o.state, "state", "", "folder that holds what the demo remembers; default: a new one for temporary files")
+	cmd.Flags().StringVar(&o.scenario, "scenario", "demo", "estate to build")
+	return cmd
+}
+
+// show is a demo under way.
+type show struct {
+	Streams
+	box   *sandbox.Sandbox
+	clock *sandbox.ManualClock
+	ses   *session
+	g     *governance
+	in    *bufio.Reader
+	fixed int
+}
+
+func demo(ctx context.Context, s Streams, o demoOptions) error {
+	if o.state == "" {
+		dir, err := os.MkdirTemp("", "knowngood-demo-")
+		if err != nil {
+			return err
+		}
+		o.state = dir
+	}
+	d, err := openShow(ctx, s, o)
+	if err != nil {
+		return err
+	}
+	defer d.ses.store.Close()
+	if err := d.run(ctx, o.state); err != nil {
+		if ctx.Err() != nil {
+			return knowngood.E(knowngood.Interrupted, "demo", "interrupted; its account is gone, what it remembers is in %s", o.state)
+		}
+		return err
+	}
+	return nil
+}
+
+// openShow builds the estate and opens a session in it: the same as for a real
+// account, but that calls go to the sandbox in this process.
+func openShow(ctx context.Context, s Streams, o demoOptions) (*show, error) {
+	c, err := catalog()
+	if err != nil {
+		return nil, err
+	}
+	d := &show{Streams: s, clock: sandbox.NewClock(time.Now())}
+	if s.In != nil {
+		d.in = bufio.NewReader(s.In)
+	}
+	if d.box, err = sandbox.New(sandbox.Options{Catalog: c, Clock: d.clock, Seed: 1}); err != nil {
+		return nil, err
+	}
+	file := "scenarios/" + o.scenario + ".yaml"
+	estate, err := fs.ReadFile(library.FS, file)
+	if err != nil {
+		return nil, knowngood.E(knowngood.Usage, "build the estate", "there is no scenario %q", o.scenario).WithHint("scenarios: %s", strings.Join(scenarios(), ", "))
+	}
+	if err := d.box.Load(ctx, file, estate); err != nil {
+		return nil, err
+	}
+	id, secret := d.box.Credentials()
+	cfg := awsapi.Config{Catalog: c, Region: d.box.Region(), HTTPClient: awsapi.HandlerDoer(d.box), Now: d.clock.Now, Credentials: awsapi.StaticCredentials(id, secret, "")}
+	if d.ses, err = newSession(ctx, cfg, d.clock, o.state); err != nil {
+		return nil, err
+	}
+	// The estate enforces: its remediations start by themselves.
+	d.g, err = governanceOptions{params: []string{"Automatic=true", "AutomationAssumeRole=arn:aws:iam::" + d.box.Account() + ":role/remediation"}}.load(d.ses.place)
+	return d, err
+}
+
+// scenarios names the estates that ship.
+func scenarios() []string {
+	files, _ := fs.Glob(library.FS, "scenarios/*.yaml") // the pattern is right
+	for i, f := range files {
+		files[i] = strings.TrimSuffix(filepath.Base(f), ".yaml")
+	}
+	return files
+}
+
+func (d *show) run(ctx context.Context, state string) error {
+	everything := &inventory.Collector{Caller: d.ses.client, Catalog: d.ses.catalog, Table: d.ses.types, Clock: d.clock}
+	items, _, _ := everything.Collect(ctx, d.ses.place, d.ses.types.Types())
+	fmt.Fprintf(d.Out, "An AWS account in memory: %s, %s, %s (state in %s)\n\n", d.ses.place.Account, d.ses.place.Region, plural(len(items), "resource"), state)
+	found, err := d.ses.scan(ctx, d.g, scanProgress(d.Streams))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(d.Out, scanLine(found))
+	for _, f := range found.Findings {
+		fmt.Fprintln(d.Out, findingLine(f))
+	}
+	waiting, err := d.automatic(ctx, found.Findings)
+	if err != nil {
+		return err
+	}
+	for _, o := range waiting {
+		if err := d.approval(ctx, state, o); err != nil {
+			return err
+		}
+	}
+	return d.summary(ctx, len(found.Findings))
+}
+
+// automatic starts the remediations that start by themselves, rule by rule, and
+// gives those whose plans wait for a person.
+func (d *show) automatic(ctx context.Context, found []knowngood.Finding) (waiting []remedy.Outcome, err error) {
+	byRule := map[string][]remedy.Task{}
+	var rules []string
+	for _, f := range found {
+		c, err := d.g.remediation(f.Rule)
+		if err != nil {
+			return nil, err
+		}
+		if byRule[f.Rule] == nil {
+			rules = append(rules, f.Rule)
+		}
+		byRule[f.Rule] = append(byRule[f.Rule], remedy.Task{Finding: f, Remediation: c})
+	}
+	fmt.Fprintf(d.Out, "\nAutomatic (reversible, nothing stops meanwhile)\n")
+	for _, rule := range rules {
+		tasks := slices.DeleteFunc(byRule[rule], func(t remedy.Task) bool { return !t.Remediation.Automatic })
+		begun := time.Now()
+		outcomes, err := d.ses.remediator(d.g, nil).Automatic(ctx, d.ses.place, tasks)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range outcomes {
+			switch {
+			case o.Err != nil:
+				return nil, o.Err
+			case o.Waits != nil:
+				waiting = append(waiting, o)
+			case o.Skipped != "":
+				fmt.Fprintf(d.Out, "  %s: %s\n", o.Finding, o.Skipped)
+			default:
+				d.automaticLine(o, time.Since(begun))
+			}
+		}
+	}
+	return waiting, nil
+}
+
+func (d *show) automaticLine(o remedy.Outcome, took time.Duration) {
+	var writes []string
+	for _, c := range o.Plan.Parts[0].Calls {
+		if c.Class == knowngood.Write {
+			writes = append(writes, named(c))
+		}
+	}
+	fmt.Fprintf(d.Out, "  %-22s %s: %s\n", o.Plan.Resource.ID, plural(len(writes), "write"), strings.Join(counted(writes), ", "))
+	d.ending(o.Result, took)
+}
+
+// named is a call, with its IAM action where that has another name.
+func named(c knowngood.Call) string {
+	name := c.Service + ":" + c.Operation
+	if len(c.Actions) == 1 && c.Actions[0] != name {
+		name += " (IAM " + c.Actions[0] + ")"
+	}
+	return name
+}
+
+// counted folds repeats: "ec2:DeleteSnapshot ×2".
+func counted(names []string) []string {
+	n := map[string]int{}
+	var order []string
+	for _, name := range names {
+		if n[name]++; n[name] == 1 {
+			order = append(order, name)
+		}
+	}
+	for i, name := range order {
+		if n[name] > 1 {
+			order[i] = fmt.Sprintf("%s ×%d", name, n[name])
+		}
+	}
+	return order
+}
+
+// ending says how a run ended.
+func (d *show) ending(r remedy.Result, took time.Duration) {
+	if r.State != knowngood.RunSuccess {
+		fmt.Fprintf(d.Out, "  %-22s %s: %s\n", "", r.State, r.Message)
+		return
+	}
+	d.fixed++
+	fmt.Fprintf(d.Out, "  %-22s verified after %.1f s (%s), finding closed\n", "", took.Seconds(), r.Verification.Reason)
+}
+
+// approval shows a plan that waits, asks for a decision, and carries it out.
+func (d *show) approval(ctx context.Context, state string, o remedy.Outcome) error {
+	p := o.Plan
+	fmt.Fprintf(d.Out, "\nWaits for approval (%s)\n", strings.Join(o.Waits, "; "))
+	fmt.Fprintf(d.Out, "  %s   %s, plan %s\n\n", p.Resource.ID, counts(p.Parts[0].Calls), short(p.Hash))
+	printFolded(d.Out, "  ", p.Parts[0].Calls)
+	printChange(d.Out, "  ", p)
+	wrapped(d.Out, "  ", "needs     ", p.Actions)
+	for _, part := range p.Parts[1:] {
+		fmt.Fprintf(d.Out, "  if %s: a way back of %s is part of the plan\n", conditions(part.When), counts(part.Calls))
+	}
+	file := filepath.Join(state, "plan-"+short(p.Hash)+".json")
+	raw, err := remedy.EncodePlan(p)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(file, raw, 0o600); err != nil {
+		return err
+	}
+	fmt.Fprintf(d.Out, "  the plan, whole: %s\n\n", file)
+	by, approved := d.ask()
+	a := knowngood.Approval{PlanHash: p.Hash, RunID: p.RunID, By: by, Approved: approved, Time: d.clock.Now()}
+	if err := d.ses.store.PutApproval(ctx, a); err != nil {
+		return err
+	}
+	if !approved {
+		fmt.Fprintln(d.Out, "Not approved: the finding stays open, nothing was changed.")
+		return d.ses.findings().Withdrawn(ctx, o.Finding, "the plan "+short(p.Hash)+" was rejected by "+by)
+	}
+	entry, err := d.ses.content.Entry(p.Document.Name)
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(d.Out, "  ")
+	follow := newProgress(d.Out, entry.Stages)
+	begun, account := time.Now(), d.clock.Now()
+	result, err := d.ses.remediator(d.g, follow.entry).Apply(ctx, p, []knowngood.Approval{a}, knowngood.Retry{})
+	follow.done()
+	if err != nil {
+		return err
+	}
+	d.ending(result, time.Since(begun))
+	fmt.Fprintf(d.Out, "  %-22s in the account %s passed\n", "", d.clock.Now().Sub(account).Round(time.Second))
+	return nil
+}
+
+// ask asks the person at the terminal; without one the demo decides, and says so.
+func (d *show) ask() (by string, approved bool) {
+	if !onTerminal(d.Out) || !onTerminal(d.In) {
+		fmt.Fprintln(d.Out, "Approved by `demo`, for no terminal is there to ask.")
+		return "demo", true
+	}
+	fmt.Fprint(d.Out, "Approve this plan? [y/N] ")
+	line, err := d.in.ReadString('\n')
+	if err != nil && err != io.EOF {
+		return "demo", false
+	}
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return "demo", answer == "y" || answer == "yes"
+}
+
+// summary scans again and says what is left.
+func (d *show) summary(ctx context.Context, found int) error {
+	after, err := d.ses.scan(ctx, d.g, scanProgress(d.Streams))
+	if err != nil {
+		return err
+	}
+	if len(after.Residuals) > 0 {
+		fmt.Fprintf(d.Out, "\nLeft behind, until somebody deletes it or the exception of its tag ends\n")
+		for _, r := range after.Residuals {
+			fmt.Fprintf(d.Out, "  %s\n", residualLine(r))
+		}
+	}
+	fmt.Fprintf(d.Out, "\n%s, %s, %d left. ", plural(found, "finding"), plural2(d.fixed, "verified fix", "verified fixes"), len(after.Findings))
+	fmt.Fprintln(d.Out, "Next: `knowngood scan` with your AWS profile reads only;\n`knowngood plan FINDING` shows what a fix would do, and changes nothing either.")
+	return nil
+}
+
+func plural2(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// printFolded shows the calls in order, each write in a line of its own and the
+// reads between two of them in one.
+func printFolded(w io.Writer, indent string, calls []knowngood.Call) {
+	for i := 0; i < len(calls); {
+		if calls[i].Class == knowngood.Write {
+			printCall(w, indent, i+1, calls[i])
+			i++
+			continue
+		}
+		from := i
+		var names []string
+		for ; i < len(calls) && calls[i].Class != knowngood.Write; i++ {
+			names = append(names, calls[i].Service+":"+calls[i].Operation)
+		}
+		fmt.Fprintf(w, "%s%3d %-6s %s\n", indent, from+1, "reads", strings.Join(counted(names), ", "))
+	}
+}

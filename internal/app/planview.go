@@ -1,0 +1,245 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/remedy"
+)
+
+// short is the beginning of a hash, which names a plan among people.
+func short(hash string) string {
+	if len(hash) > 12 {
+		return hash[:12]
+	}
+	return hash
+}
+
+// deliverPlan writes a plan to its file, shows it, and says what comes next.
+func deliverPlan(s Streams, plan *knowngood.Plan, file string) error {
+	raw, err := remedy.EncodePlan(plan)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(file, raw, 0o600); err != nil {
+		return err
+	}
+	printPlan(s.Out, plan)
+	fmt.Fprintf(s.Out, "\nNothing was changed. The plan is in %s.\n", file)
+	if remedy.NeedsApproval(plan) != nil {
+		fmt.Fprintf(s.Err, "next: knowngood approve %s, then knowngood apply %s\n", file, file)
+		return nil
+	}
+	fmt.Fprintf(s.Err, "next: knowngood apply %s\n", file)
+	return nil
+}
+
+// printPlan shows a plan whole: each call in order, what it changes, what
+// happens where something fails, and what it needs.
+func printPlan(w io.Writer, p *knowngood.Plan) {
+	fmt.Fprintf(w, "Plan %s: %s for %s\n", short(p.Hash), p.Document.Name, p.Resource.ID)
+	fmt.Fprintf(w, "Account %s, %s", p.Place.Account, p.Place.Region)
+	if p.Role != "" {
+		fmt.Fprintf(w, ", as %s", p.Role)
+	}
+	fmt.Fprintf(w, "\n\n")
+	printCalls(w, "  ", p.Parts[0].Calls)
+	printChange(w, "  ", p)
+	for _, part := range p.Parts[1:] {
+		fmt.Fprintf(w, "\nOnly if %s: %s\n", conditions(part.When), counts(part.Calls))
+		printCalls(w, "  ", part.Calls)
+	}
+	for _, why := range p.Incomplete {
+		fmt.Fprintf(w, "\nIncomplete: %s\n", why)
+	}
+	fmt.Fprintln(w)
+	wrapped(w, "", "IAM actions: ", p.Actions)
+	if why := remedy.NeedsApproval(p); why != nil {
+		fmt.Fprintf(w, "Needs an approval: %s\n", strings.Join(why, "; "))
+	}
+}
+
+// printChange shows the before and after, and the estimated downtime.
+func printChange(w io.Writer, indent string, p *knowngood.Plan) {
+	if len(p.Display.Before)+len(p.Display.After) > 0 {
+		fmt.Fprintln(w)
+	}
+	if len(p.Display.Before) > 0 {
+		fmt.Fprintf(w, "%sbefore    %s\n", indent, properties(p.Display.Before))
+	}
+	if len(p.Display.After) > 0 {
+		fmt.Fprintf(w, "%safter     %s\n", indent, properties(p.Display.After))
+	}
+	if d := p.Risk.DowntimeSeconds; d[1] > 0 {
+		fmt.Fprintf(w, "%sdowntime  an estimated %s to %s: choose a maintenance window\n", indent, duration(d[0]), duration(d[1]))
+	}
+}
+
+// wrapped writes a list over as many lines as it needs, under a title.
+func wrapped(w io.Writer, indent, title string, list []string) {
+	const width = 110
+	line := indent + title
+	under := strings.Repeat(" ", len(line))
+	for i, e := range list {
+		if i < len(list)-1 {
+			e += ","
+		}
+		if len(line)+1+len(e) > width && strings.TrimSpace(line) != "" && line != under {
+			fmt.Fprintln(w, strings.TrimRight(line, " "))
+			line = under
+		}
+		if line != under && line != indent+title {
+			line += " "
+		}
+		line += e
+	}
+	fmt.Fprintln(w, line)
+}
+
+func properties(list []knowngood.Property) string {
+	out := make([]string, len(list))
+	for i, p := range list {
+		out[i] = p.Name + " " + p.Value
+	}
+	return strings.Join(out, "   ")
+}
+
+// duration is a time for people: minutes below two hours, else hours.
+func duration(seconds int64) string {
+	d := time.Duration(seconds) * time.Second
+	if d < 2*time.Hour {
+		return fmt.Sprintf("%d min", int64(d.Round(time.Minute)/time.Minute))
+	}
+	return fmt.Sprintf("%.1f h", d.Hours())
+}
+
+// conditions names the first ways into a part.
+func conditions(when []string) string {
+	if len(when) <= 2 {
+		return strings.Join(when, ", or ")
+	}
+	return fmt.Sprintf("%s, or %d other steps on the way fail", when[0], len(when)-1)
+}
+
+// counts says how many calls there are, and how many of them write.
+func counts(calls []knowngood.Call) string {
+	writes := 0
+	for _, c := range calls {
+		if c.Class == knowngood.Write {
+			writes++
+		}
+	}
+	return fmt.Sprintf("%s, %s", plural(len(calls), "call"), plural(writes, "write"))
+}
+
+// plural is a count with its noun.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func printCalls(w io.Writer, indent string, calls []knowngood.Call) {
+	for i, c := range calls {
+		printCall(w, indent, i+1, c)
+	}
+}
+
+func printCall(w io.Writer, indent string, number int, c knowngood.Call) {
+	effect := ""
+	if c.Class == knowngood.Write {
+		effect = string(c.Effect)
+		if c.Effect != knowngood.Irreversible && c.Inverse != "" {
+			effect += ": " + c.Inverse
+		}
+	}
+	fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("%s%3d %-6s %-38s %-52s %s", indent, number, class(c.Class), c.Service+":"+c.Operation, summary(c.Input), effect), " "))
+}
+
+func class(c knowngood.CallClass) string {
+	if c == knowngood.SensitiveRead {
+		return "read*"
+	}
+	return string(c)
+}
+
+// summaryWidth bounds what is shown of a call's input; the plan's file has all.
+const summaryWidth = 52
+
+// summary shows the most telling members of a call's input: ids first, for what
+// is acted on matters most.
+func summary(input any) string {
+	in, _ := input.(map[string]any)
+	keys := slices.SortedFunc(maps.Keys(in), func(a, b string) int {
+		if ra, rb := rank(a), rank(b); ra != rb {
+			return ra - rb
+		}
+		return strings.Compare(a, b)
+	})
+	out := ""
+	for _, k := range keys {
+		v := shown(in[k])
+		if v == "" || k == "ClientToken" {
+			continue
+		}
+		next := k + " " + v
+		if selfSpeaking.MatchString(v) {
+			next = v
+		}
+		switch {
+		case out == "" && len([]rune(next)) > summaryWidth:
+			return string([]rune(next)[:summaryWidth-1]) + "…"
+		case out == "":
+			out = next
+		case len([]rune(out+", "+next)) <= summaryWidth:
+			out += ", " + next
+		}
+	}
+	return out
+}
+
+// selfSpeaking values need no name before them: vol-0f3a…, and what is new.
+var selfSpeaking = regexp.MustCompile(`^[a-z]{1,6}-[0-9a-f]{8,17}$|^\(new [A-Za-z]+\)$`)
+
+func rank(member string) int {
+	switch {
+	case strings.HasSuffix(member, "Id"), strings.HasSuffix(member, "Ids"), member == "Bucket", strings.HasSuffix(member, "Name"):
+		return 0
+	case member == "Device", member == "Encrypted", member == "Attribute":
+		return 1
+	case member == "Description", strings.HasPrefix(member, "Tag"), strings.HasPrefix(member, "Source"):
+		return 3
+	}
+	return 2
+}
+
+// shown is a planned value for people; "" for what is not worth a line.
+func shown(v any) string {
+	switch v := v.(type) {
+	case map[string]any:
+		if ref, ok := v["$ref"].(map[string]any); ok {
+			path, _ := ref["path"].(string)
+			return "(new " + strings.TrimSuffix(path[strings.LastIndex(path, ".")+1:], "Id") + ")"
+		}
+		return ""
+	case []any:
+		var parts []string
+		for _, e := range v {
+			if s := shown(e); s != "" {
+				parts = append(parts, s)
+			}
+		}
+		return strings.Join(parts, " ")
+	case nil:
+		return ""
+	}
+	return fmt.Sprint(v)
+}

@@ -1,0 +1,76 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/remedy"
+)
+
+// printReport shows a scan as a table.
+func printReport(w io.Writer, r *scanReport) {
+	fmt.Fprintln(w, scanLine(r))
+	for _, f := range r.Findings {
+		fmt.Fprintln(w, findingLine(f))
+	}
+	if len(r.Residuals) > 0 {
+		fmt.Fprintln(w, "\nLeft behind by remediations")
+		for _, left := range r.Residuals {
+			fmt.Fprintf(w, "  %s\n", residualLine(left))
+		}
+	}
+	for _, e := range r.Unreadable {
+		fmt.Fprintf(w, "unreadable     %s %s%s:%s: %s\n", e.Type, spaced(e.ID), e.Service, e.Operation, e.Code)
+	}
+	for _, why := range r.NotEvaluated {
+		fmt.Fprintf(w, "not evaluated  %s\n", why)
+	}
+	evaluated, failed := 0, 0
+	for _, e := range r.Evaluations {
+		switch e.Compliance {
+		case knowngood.NonCompliant:
+			failed++
+			evaluated++
+		case knowngood.Compliant:
+			evaluated++
+		}
+	}
+	fmt.Fprintf(w, "\n%d evaluated, %d failed, %d not evaluated, %d unreadable\n", evaluated, failed, len(r.NotEvaluated), len(r.Unreadable))
+	if len(r.Findings) > 0 {
+		fmt.Fprintf(w, "next: knowngood plan %s -o plan.json  (reads only: it shows what the fix would do)\n", r.Findings[0].ID)
+	}
+}
+
+func spaced(s string) string {
+	if s == "" {
+		return ""
+	}
+	return s + " "
+}
+
+func scanLine(r *scanReport) string {
+	return fmt.Sprintf("Scan     %s, %s, %s, %s, %s, %.2f s", plural(len(r.Packs), "pack"), plural(r.Rules, "rule"), plural(r.Resources, "resource"),
+		plural(len(r.Evaluations), "evaluation"), plural(r.Calls, "call"), r.Seconds)
+}
+
+func findingLine(f knowngood.Finding) string {
+	state := ""
+	if f.State != knowngood.FindingOpen {
+		state = " [" + string(f.State) + "]"
+	}
+	what := f.Annotation
+	if f.Title != "" {
+		what = f.Title + ": " + what
+	}
+	return fmt.Sprintf("  %-8s %s  %-40s %-22s %s%s", f.Severity, f.ID, f.Rule, f.Resource.ID, what, state)
+}
+
+func residualLine(r knowngood.Residual) string {
+	owner := r.Owner
+	if owner == "" {
+		owner = "nobody"
+	}
+	return fmt.Sprintf("%s, replaced by %s; owner %s, %s a month, delete after %s", r.Resource.ID, r.ReplacedBy, owner, remedy.Dollars(r.MonthlyCost), r.DeleteAfter.Format(time.DateOnly))
+}

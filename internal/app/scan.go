@@ -1,0 +1,212 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/finding"
+	"github.com/knowngood/knowngood/internal/inventory"
+)
+
+type scanOptions struct {
+	awsOptions
+	governanceOptions
+	output string
+}
+
+func newScan(s Streams) *cobra.Command {
+	var o scanOptions
+	cmd := &cobra.Command{
+		Use:   "scan",
+		Short: "Read the resources of an account, judge them, and list what is wrong",
+		Long: `Reads the resources that the rules look at, judges them, and lists the findings.
+It makes reads only. Exit code 3: there are findings; 6: something could not be
+read or evaluated.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runScan(cmd.Context(), s, o) },
+	}
+	o.awsOptions.register(cmd)
+	o.governanceOptions.register(cmd)
+	registerOutput(cmd, &o.output)
+	return cmd
+}
+
+func runScan(ctx context.Context, s Streams, o scanOptions) error {
+	if err := checkOutput(o.output); err != nil {
+		return err
+	}
+	ses, err := o.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer ses.store.Close()
+	g, err := o.load(ses.place)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Err, "account %s as %s, Region %s\n", ses.place.Account, ses.principal, ses.place.Region)
+	report, err := ses.scan(ctx, g, scanProgress(s))
+	if err != nil {
+		if ctx.Err() != nil {
+			return knowngood.E(knowngood.Interrupted, "scan", "interrupted; nothing was changed")
+		}
+		return err
+	}
+	if o.output == outputJSON {
+		err = writeJSON(s.Out, report)
+	} else {
+		printReport(s.Out, report)
+	}
+	if err != nil {
+		return err
+	}
+	return report.verdict()
+}
+
+// scanProgress shows on a terminal how far a collection is, in one line that is
+// taken away in the end.
+func scanProgress(s Streams) func(inventory.Progress) {
+	if !onTerminal(s.Err) {
+		return nil
+	}
+	return func(p inventory.Progress) {
+		fmt.Fprintf(s.Err, "\r\x1b[K%d of %d resource types: %s, %d", p.Done, p.Types, p.Type, p.Items)
+		if p.Done == p.Types {
+			fmt.Fprint(s.Err, "\r\x1b[K")
+		}
+	}
+}
+
+// scanReport is what a scan found.
+type scanReport struct {
+	Account      string                 `json:"account"`
+	Principal    string                 `json:"principal"`
+	Region       string                 `json:"region"`
+	Started      time.Time              `json:"started"`
+	Seconds      float64                `json:"seconds"`
+	Packs        []string               `json:"packs"`
+	Rules        int                    `json:"rules"`
+	Resources    int                    `json:"resources"`
+	Calls        int                    `json:"calls"`
+	Evaluations  []knowngood.Evaluation `json:"evaluations"`
+	Findings     []knowngood.Finding    `json:"findings"` // that are not closed
+	Closed       int                    `json:"closed"`   // by this scan
+	NotEvaluated []string               `json:"notEvaluated"`
+	Unreadable   []knowngood.ReadError  `json:"unreadable"`
+	Residuals    []knowngood.Residual   `json:"residuals"`
+}
+
+// scan reads what the rules look at, judges it, and brings the findings in line.
+func (ses *session) scan(ctx context.Context, g *governance, progress func(inventory.Progress)) (*scanReport, error) {
+	started := time.Now()
+	report := &scanReport{Account: ses.place.Account, Principal: ses.principal, Region: ses.place.Region, Started: ses.clock.Now(), Packs: g.packs, Rules: g.rules.Len(),
+		NotEvaluated: append([]string{}, g.notEvaluated...), Evaluations: []knowngood.Evaluation{}}
+	collector := &inventory.Collector{Caller: ses.client, Catalog: ses.catalog, Table: ses.types, Clock: ses.clock, Reads: g.rules.Reads(), Progress: progress}
+	items, unreadable, stats := collector.Collect(ctx, ses.place, g.rules.Types())
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	report.Resources, report.Unreadable = len(items), unreadable
+	for _, n := range stats.Calls {
+		report.Calls += n
+	}
+	var verdicts []finding.Verdict
+	for i := range items {
+		for _, e := range g.rules.Evaluate(&items[i], ses.clock.Now(), nil) {
+			report.Evaluations = append(report.Evaluations, e)
+			verdicts = append(verdicts, g.verdict(e, &items[i]))
+			if e.Compliance == knowngood.InsufficientData {
+				report.NotEvaluated = append(report.NotEvaluated, fmt.Sprintf("%s on %s: %s", e.Rule, e.Resource.ID, e.Annotation))
+			}
+		}
+	}
+	changes, err := ses.findings().Reconcile(ctx, finding.Scan{Verdicts: verdicts, Covered: ses.covered(g, unreadable)})
+	if err != nil {
+		return nil, err
+	}
+	report.Closed = changes.Closed
+	all, err := ses.findings().List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	report.Findings = slices.DeleteFunc(all, func(f knowngood.Finding) bool {
+		return f.State == knowngood.FindingClosed || f.Resource.Account != ses.place.Account || f.Resource.Region != ses.place.Region
+	})
+	if report.Residuals, err = ses.residuals(ctx, items); err != nil {
+		return nil, err
+	}
+	report.Seconds = time.Since(started).Seconds()
+	return report, nil
+}
+
+// verdict is an evaluation with what a finding takes from its rule and resource.
+func (g *governance) verdict(e knowngood.Evaluation, item *knowngood.Resource) finding.Verdict {
+	a, _ := g.rules.Rule(e.Rule)
+	return finding.Verdict{Evaluation: e, Pack: a.Pack, Severity: a.Severity, Title: title(item)}
+}
+
+// title is a resource in a few words.
+func title(item *knowngood.Resource) string {
+	if name := item.Tags["Name"]; name != "" {
+		return name
+	}
+	if item.Name != item.ID {
+		return item.Name
+	}
+	return ""
+}
+
+// covered says which resources a scan would have seen if they were there.
+func (ses *session) covered(g *governance, unreadable []knowngood.ReadError) func(string, knowngood.ResourceKey) bool {
+	unread := map[string]bool{}
+	for _, e := range unreadable {
+		if e.ID == "" {
+			unread[e.Type] = true
+		}
+	}
+	read := map[string]bool{}
+	for _, t := range g.rules.Types() {
+		read[t] = !unread[t]
+	}
+	return func(rule string, k knowngood.ResourceKey) bool {
+		return g.InForce(rule) && read[k.Type] && k.Account == ses.place.Account && k.Region == ses.place.Region
+	}
+}
+
+// residuals lists what remediations left behind in this account and Region and
+// is still there, as far as the scan can tell.
+func (ses *session) residuals(ctx context.Context, items []knowngood.Resource) ([]knowngood.Residual, error) {
+	all, err := ses.store.Residuals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	types, there := map[string]bool{}, map[knowngood.ResourceKey]bool{}
+	for i := range items {
+		types[items[i].Type], there[items[i].Key()] = true, true
+	}
+	out := []knowngood.Residual{}
+	for _, r := range all {
+		here := r.Resource.Account == ses.place.Account && r.Resource.Region == ses.place.Region
+		if here && (there[r.Resource] || !types[r.Resource.Type]) {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+// verdict is the error that gives a scan its exit code, or nil: findings come
+// before what is incomplete, and the report says both.
+func (r *scanReport) verdict() error {
+	switch {
+	case len(r.Findings) > 0:
+		return &knowngood.Error{Kind: knowngood.Findings}
+	case len(r.NotEvaluated)+len(r.Unreadable) > 0:
+		return knowngood.E(knowngood.Incomplete, "scan", "%d could not be evaluated, %d could not be read", len(r.NotEvaluated), len(r.Unreadable))
+	}
+	return nil
+}

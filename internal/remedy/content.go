@@ -1,0 +1,72 @@
+package remedy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io/fs"
+	"os"
+	"path"
+
+	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/runbook"
+)
+
+// Content is what ships with the product for remediations: runbooks, their
+// entries, the table of writes, and prices.
+type Content struct {
+	Operations Operations
+	Prices     Prices
+	files      fs.FS
+}
+
+// LoadContent reads the tables of a library; runbooks are read when they are
+// asked for.
+func LoadContent(library fs.FS) (*Content, error) {
+	rows, err := fs.Sub(library, "operations")
+	if err != nil {
+		return nil, err
+	}
+	c := &Content{files: library}
+	if c.Operations, err = LoadOperations(rows); err != nil {
+		return nil, err
+	}
+	c.Prices, err = LoadPrices(library)
+	return c, err
+}
+
+// Runbook is a document that can be planned, with what is said beside it.
+type Runbook struct {
+	Document *runbook.Document
+	Ref      knowngood.DocumentRef
+	Entry    Entry
+}
+
+// Runbook finds a runbook by its name in the library, else as a file of the
+// user's. Errors are of kind Invalid.
+func (c *Content) Runbook(name string) (*Runbook, error) {
+	raw, err := fs.ReadFile(c.files, path.Join("runbooks", name+".yaml"))
+	if err != nil {
+		if raw, err = os.ReadFile(name); err != nil {
+			return nil, knowngood.E(knowngood.Invalid, "read the runbook", "%s is neither in the library nor a file that can be read", name)
+		}
+	}
+	d, err := runbook.Parse(name, raw)
+	if err != nil {
+		return nil, &knowngood.Error{Kind: knowngood.Invalid, Op: "read the runbook", Err: err}
+	}
+	entry, err := c.Entry(name)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(raw)
+	return &Runbook{d, knowngood.DocumentRef{Name: name, SHA256: hex.EncodeToString(sum[:]), Content: string(raw)}, entry}, nil
+}
+
+// Entry gives what is said beside a runbook.
+func (c *Content) Entry(runbook string) (Entry, error) {
+	entries, err := fs.Sub(c.files, "entries")
+	if err != nil {
+		return Entry{}, err
+	}
+	return LoadEntry(entries, runbook)
+}

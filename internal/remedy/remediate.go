@@ -1,0 +1,370 @@
+package remedy
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/awsapi"
+	"github.com/knowngood/knowngood/internal/runbook"
+)
+
+// RunStore keeps runs and their leases. The store implements it.
+type RunStore interface {
+	// Run gives a run; kind NotFound where there is none.
+	Run(ctx context.Context, id string) (knowngood.Run, error)
+	// CreateRun makes a run and locks its resource for it until it has ended;
+	// kind Conflict where another run has the resource.
+	CreateRun(ctx context.Context, r knowngood.Run) error
+	// Acquire takes the lease until now+ttl and gives its epoch, which fences the
+	// owners before; kind Conflict where another holds it and is not dead.
+	Acquire(ctx context.Context, runID, owner string, now time.Time, ttl time.Duration, dead func(owner string) bool) (epoch int64, err error)
+	// Renew keeps a lease; kind Conflict where it was lost.
+	Renew(ctx context.Context, runID string, epoch int64, now time.Time, ttl time.Duration) error
+	// Release gives a lease back; one that was lost is left alone.
+	Release(ctx context.Context, runID string, epoch int64) error
+}
+
+// Records keeps plans and what remediations leave behind. Repeats are harmless.
+type Records interface {
+	PutPlan(ctx context.Context, p *knowngood.Plan) error
+	PutResidual(ctx context.Context, r knowngood.Residual) error
+}
+
+// FindingSink is told what becomes of findings. internal/finding implements it.
+// Each may be told again after a crash. Kind Conflict: the finding is in a state
+// in which that can't happen.
+type FindingSink interface {
+	// Waiting: a plan waits for approval. That is no attempt.
+	Waiting(ctx context.Context, id, reason string) error
+	// Remediating: a run acts on the finding; kind Conflict where another does.
+	Remediating(ctx context.Context, id, runID string) error
+	// Moved: a replacement took the resource's place.
+	Moved(ctx context.Context, id string, to knowngood.ResourceKey) error
+	// Verified closes the finding on fresh verdicts; kind Refused where they
+	// don't suffice.
+	Verified(ctx context.Context, id string, verdicts ...knowngood.Evaluation) error
+	// Unverified: the run did its work, and the fresh read did not pass.
+	Unverified(ctx context.Context, id, reason string) error
+	// Failed: the run failed. An automatic one counts as an attempt; when they
+	// run out, an exception is put on the resource. The zero Retry is a person's.
+	Failed(ctx context.Context, id, reason string, r knowngood.Retry) error
+}
+
+// Remediator carries plans out. Its fields are set before its first use.
+type Remediator struct {
+	Catalog *awsapi.Catalog
+	Content *Content
+	// As gives a caller with the credentials of a role; the empty role is the
+	// caller's own.
+	As       func(role, purpose string) awsapi.Caller
+	Runs     RunStore
+	Log      runbook.RunLog
+	Records  Records
+	Findings FindingSink
+	Verifier Verifier
+	Clock    knowngood.Clock
+	// Owner names this process in leases, Dead says that an owner is no more.
+	Owner string
+	Dead  func(owner string) bool
+	NewID func() string // of runs
+	// OnEntry is told of each entry of a run's log once it is durable. nil: nobody.
+	OnEntry func(*knowngood.Plan, knowngood.LogEntry)
+}
+
+// Result is how far a plan's run has come.
+type Result struct {
+	RunID        string              `json:"runId"`
+	State        knowngood.RunState  `json:"state"`
+	Message      string              `json:"message,omitempty"`
+	Verification *Verification       `json:"verification,omitempty"`
+	Residual     *knowngood.Residual `json:"residual,omitempty"`
+}
+
+// Plan plans a runbook. With a finding, the plan is for it and its rule.
+func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runbook, params knowngood.Params, resource knowngood.ResourceKey, f *knowngood.Finding) (*knowngood.Plan, error) {
+	if problems := book.Document.Validate(r.Catalog); len(problems) > 0 {
+		return nil, &knowngood.Error{Kind: knowngood.Invalid, Op: "validate " + book.Ref.Name, Err: problems[0]}
+	}
+	bound, err := book.Document.BindParameters(params)
+	if err != nil {
+		return nil, err
+	}
+	role, err := book.Document.Role(bound, place)
+	if err != nil {
+		return nil, err
+	}
+	caller := r.As(role, "plan")
+	planner := &Planner{Catalog: r.Catalog, Operations: r.Content.Operations, Read: func(ctx context.Context, op *awsapi.Operation, in map[string]any) (map[string]any, error) {
+		return caller.Call(ctx, op.Service.Name, op.Name, in, awsapi.Region(place.Region))
+	}}
+	req := PlanRequest{
+		RunID: r.NewID(), Created: r.Clock.Now().UTC().Truncate(time.Second), Document: book.Document, Ref: book.Ref, Entry: book.Entry,
+		Parameters: params, Place: place, Role: role, Resource: resource,
+	}
+	if f != nil {
+		req.Finding, req.Rule = f.ID, f.Rule
+	}
+	plan, err := planner.Plan(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return plan, r.Records.PutPlan(ctx, plan)
+}
+
+// leaseTime is how long a lease lasts without being renewed; it is renewed at
+// half of it.
+const leaseTime = 2 * time.Minute
+
+// Apply carries a plan out, or goes on with its run where it stopped: what was
+// planned is written, and nothing else; then the resource is verified and the
+// finding follows. It may be called again after any error or crash.
+//
+// Kind Waiting: the plan needs an approval and the decisions give none. Kind
+// Refused: a decision is against it, or the world has moved before the first
+// write. Kind Conflict: another run or process is at work. A run that failed is
+// a result, not an error; retry counts it as an automatic attempt.
+func (r *Remediator) Apply(ctx context.Context, plan *knowngood.Plan, decisions []knowngood.Approval, retry knowngood.Retry) (Result, error) {
+	if err := r.mayApply(plan, decisions); err != nil {
+		return Result{}, err
+	}
+	known, err := r.run(ctx, plan)
+	if err != nil {
+		return Result{}, err
+	}
+	if known.State.Ended() {
+		return Result{RunID: plan.RunID, State: known.State, Message: known.Message}, nil
+	}
+	epoch, err := r.Runs.Acquire(ctx, plan.RunID, r.Owner, time.Now(), leaseTime, r.Dead)
+	if err != nil {
+		return Result{}, err
+	}
+	renewing, stop := context.WithCancel(ctx)
+	defer stop()
+	go r.renew(renewing, plan.RunID, epoch)
+	result, err := r.carryOut(ctx, plan, epoch, decisions, retry)
+	return result, errors.Join(err, r.Runs.Release(context.WithoutCancel(ctx), plan.RunID, epoch))
+}
+
+// renew keeps a lease until the context ends. One that was lost shows at the
+// next append, which is refused. Leases live by the wall clock: other processes
+// read them.
+func (r *Remediator) renew(ctx context.Context, runID string, epoch int64) {
+	for (knowngood.WallClock{}).Sleep(ctx, leaseTime/2) == nil {
+		_ = r.Runs.Renew(ctx, runID, epoch, time.Now(), leaseTime)
+	}
+}
+
+func (r *Remediator) mayApply(plan *knowngood.Plan, decisions []knowngood.Approval) error {
+	op := "apply plan " + plan.Hash[:12]
+	for _, d := range decisions {
+		if d.PlanHash == plan.Hash && !d.Approved {
+			return knowngood.E(knowngood.Refused, op, "%s decided against it", d.By)
+		}
+	}
+	if why := NeedsApproval(plan); len(why) > 0 && !Approved(plan, decisions) {
+		return knowngood.E(knowngood.Waiting, op, "it needs an approval: %s", strings.Join(why, "; "))
+	}
+	if plan.Finding != "" && !r.Verifier.Evaluator.InForce(plan.Rule) {
+		return knowngood.E(knowngood.Invalid, op, "its rule %q is not in force, so that nothing could verify the fix", plan.Rule).WithHint("give the --governance with which it was planned")
+	}
+	return nil
+}
+
+// run gives the run of a plan, and makes it if it is not there.
+func (r *Remediator) run(ctx context.Context, plan *knowngood.Plan) (knowngood.Run, error) {
+	known, err := r.Runs.Run(ctx, plan.RunID)
+	switch {
+	case err == nil && known.PlanHash != plan.Hash:
+		return known, knowngood.E(knowngood.Refused, "run "+plan.RunID, "it was begun with the plan %s, this is %s", known.PlanHash, plan.Hash)
+	case err == nil:
+		return known, nil
+	case knowngood.KindOf(err) != knowngood.NotFound:
+		return known, err
+	}
+	now := r.Clock.Now()
+	run := knowngood.Run{ID: plan.RunID, PlanHash: plan.Hash, Document: plan.Document.SHA256, Resource: plan.Resource, Finding: plan.Finding, State: knowngood.RunPending, Created: now, Updated: now}
+	if err := r.Records.PutPlan(ctx, plan); err != nil {
+		return run, err
+	}
+	return run, r.Runs.CreateRun(ctx, run)
+}
+
+// carryOut drives the run under its lease.
+func (r *Remediator) carryOut(ctx context.Context, plan *knowngood.Plan, epoch int64, decisions []knowngood.Approval, retry knowngood.Retry) (Result, error) {
+	log, err := r.Log.Entries(ctx, plan.RunID)
+	if err != nil {
+		return Result{}, err
+	}
+	if plan.Finding != "" && !hasEnded(log) {
+		if err := r.Findings.Remediating(ctx, plan.Finding, plan.RunID); err != nil {
+			return Result{}, err
+		}
+	}
+	x := &Executor{
+		Catalog: r.Catalog, Operations: r.Content.Operations, Caller: r.As(plan.Role, plan.RunID), Log: r.Log, Clock: r.Clock,
+		Settler: &Settler{Catalog: r.Catalog, Operations: r.Content.Operations, Clock: r.Clock, Consistency: 30 * time.Second, Poll: 3 * time.Second},
+		Decisions: func(context.Context, runbook.ApproveRequest) ([]knowngood.Approval, error) {
+			return decisions, nil
+		},
+		OnEntry: func(e knowngood.LogEntry) {
+			if r.OnEntry != nil {
+				r.OnEntry(plan, e)
+			}
+		},
+	}
+	if plan.Finding != "" {
+		x.Log = untilVerified{r.Log}
+	}
+	end, err := x.Run(ctx, plan, epoch)
+	switch {
+	case err != nil && ctx.Err() == nil && knowngood.KindOf(err) == knowngood.Refused:
+		return r.drifted(ctx, plan, epoch, err)
+	case err != nil:
+		return Result{}, err
+	}
+	result := Result{RunID: plan.RunID, State: end.State, Message: end.Message}
+	if plan.Finding == "" || !end.State.Ended() {
+		return result, nil
+	}
+	if end.State != knowngood.RunSuccess {
+		return result, r.Findings.Failed(ctx, plan.Finding, end.Message, retry)
+	}
+	return r.verify(ctx, plan, epoch, result)
+}
+
+// untilVerified is the log of a run that has something to verify: that its steps
+// are done is not the run's end.
+type untilVerified struct{ runbook.RunLog }
+
+func (l untilVerified) Append(ctx context.Context, runID string, epoch int64, entries []knowngood.LogEntry, state knowngood.RunState, message string, wake *time.Time) error {
+	if state == knowngood.RunSuccess {
+		state, message = knowngood.RunInProgress, "every step is done; not verified yet"
+	}
+	return l.RunLog.Append(ctx, runID, epoch, entries, state, message, wake)
+}
+
+func hasEnded(log []knowngood.LogEntry) bool {
+	for _, e := range log {
+		if e.Kind == knowngood.EntryRunEnded {
+			return true
+		}
+	}
+	return false
+}
+
+// drifted ends a run whose plan no longer fits the world, before its first
+// write: it can never be applied, and must not keep its resource locked.
+func (r *Remediator) drifted(ctx context.Context, plan *knowngood.Plan, epoch int64, drift error) (Result, error) {
+	errs := []error{drift, r.Log.Append(ctx, plan.RunID, epoch, nil, knowngood.RunFailed, drift.Error(), nil)}
+	if plan.Finding != "" {
+		// The plan was wrong, not the runbook: that is no attempt.
+		errs = append(errs, r.Findings.Failed(ctx, plan.Finding, drift.Error(), knowngood.Retry{}))
+	}
+	return Result{}, errors.Join(errs...)
+}
+
+// verify reads afresh what the run was for, tells the finding, and ends the run.
+func (r *Remediator) verify(ctx context.Context, plan *knowngood.Plan, epoch int64, result Result) (Result, error) {
+	log, err := r.Log.Entries(ctx, plan.RunID)
+	if err != nil {
+		return result, err
+	}
+	replacement, err := replacementOf(plan, log)
+	if err != nil {
+		return result, err
+	}
+	if replacement != nil {
+		if err := r.Findings.Moved(ctx, plan.Finding, *replacement); err != nil {
+			return result, err
+		}
+	}
+	v, err := r.Verifier.Verify(ctx, plan.Rule, plan.Resource, replacement)
+	if err != nil {
+		return result, err
+	}
+	result.Verification = &v
+	if v.Left != nil {
+		if result.Residual, err = r.leave(ctx, plan, v.Left, replacement.ID); err != nil {
+			return result, err
+		}
+	}
+	if v.Verified {
+		err = r.Findings.Verified(ctx, plan.Finding, v.Verdicts...)
+		if knowngood.KindOf(err) == knowngood.Refused {
+			v.Verified, v.Reason, err = false, err.Error(), nil
+		}
+	}
+	if err == nil && !v.Verified {
+		err = r.Findings.Unverified(ctx, plan.Finding, v.Reason)
+	}
+	if err != nil {
+		return result, err
+	}
+	result.State, result.Message = knowngood.RunSuccess, v.Reason
+	if !v.Verified {
+		result.State = knowngood.RunUnverified
+	}
+	return result, r.finish(ctx, plan.RunID, epoch, v, result.State)
+}
+
+// finish ends a run with what its verification said. A cancel request that came
+// meanwhile takes a number; there is nothing left to cancel.
+func (r *Remediator) finish(ctx context.Context, runID string, epoch int64, v Verification, state knowngood.RunState) error {
+	entry, err := runbook.Encode(knowngood.EntryVerified, "", 0, v)
+	if err != nil {
+		return err
+	}
+	for range 3 {
+		log, err := r.Log.Entries(ctx, runID)
+		if err != nil {
+			return err
+		}
+		entry.Seq, entry.Time = int64(len(log)+1), r.Clock.Now().UTC()
+		err = r.Log.Append(ctx, runID, epoch, []knowngood.LogEntry{entry}, state, v.Reason, nil)
+		if knowngood.KindOf(err) != knowngood.Conflict {
+			return err
+		}
+	}
+	return knowngood.E(knowngood.Conflict, "run "+runID, "its end could not be written, for others write its log")
+}
+
+// replacementOf is the resource that took the original's place, if the plan
+// speaks of one and the run has made it.
+func replacementOf(plan *knowngood.Plan, log []knowngood.LogEntry) (*knowngood.ResourceKey, error) {
+	if plan.Replacement == "" {
+		return nil, nil
+	}
+	d, err := runbook.Parse(plan.Document.Name, []byte(plan.Document.Content))
+	if err != nil {
+		return nil, err
+	}
+	id, ok, err := d.Expand(log, "{{ "+plan.Replacement+" }}")
+	if err != nil || !ok || id == plan.Resource.ID {
+		return nil, err
+	}
+	key := plan.Resource
+	key.ID = id
+	return &key, nil
+}
+
+// leave lists the original that a run left behind.
+func (r *Remediator) leave(ctx context.Context, plan *knowngood.Plan, item *knowngood.Resource, by string) (*knowngood.Residual, error) {
+	entry, err := r.Content.Entry(plan.Document.Name)
+	if err != nil || entry.Residual == nil {
+		return nil, err
+	}
+	left := knowngood.Residual{
+		Resource: item.Key(), ReplacedBy: by, RunID: plan.RunID, MonthlyCost: r.Content.Prices.Monthly(item),
+		DeleteAfter: plan.Created.UTC().Truncate(24*time.Hour).AddDate(0, 0, entry.Residual.KeepDays),
+	}
+	for _, tag := range entry.Residual.OwnerTags {
+		if owner := item.Tags[tag]; owner != "" {
+			left.Owner = owner
+			break
+		}
+	}
+	return &left, r.Records.PutResidual(ctx, left)
+}
