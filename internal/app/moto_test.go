@@ -18,7 +18,7 @@ import (
 
 // moto is an AWS by others: engine and sandbox can't share one misunderstanding
 // that it has not.
-func TestAVolumeIsEncryptedOnMoto(t *testing.T) {
+func TestTheLoopOnMoto(t *testing.T) {
 	for _, program := range []string{"moto_server", "aws"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skip(program + " is not installed")
@@ -65,32 +65,53 @@ func TestAVolumeIsEncryptedOnMoto(t *testing.T) {
 		return strings.TrimSpace(string(out))
 	}
 	dir := t.TempDir()
-	knowngood := func(want int, args ...string) {
+	run := func(want int, args ...string) string {
 		t.Helper()
 		var out, errs bytes.Buffer
 		args = append(args, "--state", filepath.Join(dir, "state"))
 		if code := app.Main(t.Context(), args, app.Streams{Out: &out, Err: &errs}); code != want {
 			t.Fatalf("%v: exit %d, want %d\n%s%s", args, code, want, &out, &errs)
 		}
+		return out.String()
 	}
 	instance := aws("ec2 run-instances --count 1 --image-id ami-12345678 --instance-type m5.large --no-associate-public-ip-address --query Instances[0].InstanceId")
-	volume := aws("ec2 create-volume --availability-zone eu-west-1a --size 10 --volume-type gp3 --iops 3000 --throughput 125 --tag-specifications ResourceType=volume,Tags=[{Key=Owner,Value=billing}] --query VolumeId")
+	// moto's instances have an unencrypted root volume of their own.
+	root := aws("ec2 describe-volumes --filters Name=attachment.instance-id,Values=" + instance + " --query Volumes[0].VolumeId")
+	volume := aws("ec2 create-volume --availability-zone eu-west-1a --size 500 --volume-type gp3 --tag-specifications ResourceType=volume,Tags=[{Key=Owner,Value=billing},{Key=Name,Value=orders}] --query VolumeId")
 	aws("ec2 attach-volume --volume-id " + volume + " --instance-id " + instance + " --device /dev/sdf")
-	plan := filepath.Join(dir, "plan.json")
-	// moto has no GetEbsDefaultKmsKeyId, so the key is named.
-	knowngood(0, "run", "AWS-EncryptEBSVolume", "VolumeId="+volume, "KmsKeyId=alias/aws/ebs", "--plan", "-o", plan)
-	knowngood(8, "apply", plan)
-	knowngood(0, "approve", plan, "--as", "ann")
-	knowngood(0, "apply", plan)
-	got := strings.Fields(aws("ec2 describe-volumes --filters Name=attachment.device,Values=/dev/sdf --query Volumes[].[VolumeId,Encrypted,Attachments[0].InstanceId,Tags[0].Key,Tags[0].Value,length(Tags)]"))
-	want := []string{"True", instance, "Owner", "billing", "1"}
-	if len(got) != 6 || got[0] == volume || strings.Join(got[1:], " ") != strings.Join(want, " ") {
-		t.Errorf("at /dev/sdf is %v, want another volume, %v", got, want)
+	aws("s3 mb s3://acme-invoices")
+	if out := run(3, "scan"); !strings.Contains(out, volume) || !strings.Contains(out, "acme-invoices") {
+		t.Fatalf("the scan did not find %s and the bucket:\n%s", volume, out)
+	}
+	for i, id := range []string{volume, root} {
+		plan := filepath.Join(dir, fmt.Sprintf("plan%d.json", i))
+		run(0, "plan", id, "-o", plan)
+		run(8, "apply", plan)
+		run(0, "approve", plan, "--as", "ann")
+		if out := run(0, "apply", plan); !strings.Contains(out, "verified") {
+			t.Errorf("%s", out)
+		}
+	}
+	bucket := filepath.Join(dir, "bucket.json")
+	run(0, "plan", "acme-invoices", "-o", bucket)
+	run(0, "apply", bucket) // it is reversible: nobody need approve
+	if out := run(0, "scan"); !strings.Contains(out, volume+", replaced by") {
+		t.Errorf("the old volume is not listed as left behind:\n%s", out)
+	}
+	got := strings.Fields(aws("ec2 describe-volumes --filters Name=attachment.device,Values=/dev/sdf --query Volumes[].[VolumeId,Encrypted,Attachments[0].InstanceId,length(Tags)]"))
+	if len(got) != 4 || got[0] == volume || strings.Join(got[1:], " ") != "True "+instance+" 2" {
+		t.Errorf("at /dev/sdf is %v, want another volume, encrypted, with the two tags", got)
+	}
+	if tags := aws("ec2 describe-tags --filters Name=resource-id,Values=" + got[0] + " --query sort_by(Tags,&Key)[].Value"); strings.Join(strings.Fields(tags), " ") != "orders billing" {
+		t.Errorf("its tags are %s", tags)
 	}
 	if state := aws("ec2 describe-instances --instance-ids " + instance + " --query Reservations[0].Instances[0].State.Name"); state != "running" {
 		t.Errorf("the instance is %s", state)
 	}
 	if snapshots := aws("ec2 describe-snapshots --owner-ids 123456789012 --filters Name=volume-id,Values=" + volume + " --query length(Snapshots)"); snapshots != "0" {
 		t.Errorf("%s snapshots are left", snapshots)
+	}
+	if block := aws("s3api get-public-access-block --bucket acme-invoices --query PublicAccessBlockConfiguration.BlockPublicAcls"); block != "True" {
+		t.Errorf("BlockPublicAcls %s", block)
 	}
 }
