@@ -3,6 +3,7 @@ package remedy
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -121,11 +122,20 @@ func (r *Remediator) PlanFinding(ctx context.Context, place knowngood.Place, tas
 	if c.ResourceType != "" && c.ResourceType != f.Resource.Type {
 		return nil, knowngood.E(knowngood.Invalid, "plan finding "+f.ID, "the remediation of %s is for %s, the resource is an %s", f.Rule, c.ResourceType, f.Resource.Type)
 	}
-	book, err := r.Content.Runbook(c.TargetID)
+	book, err := r.Content.Runbook(documentName(c.TargetID))
 	if err != nil {
 		return nil, err
 	}
 	return r.Plan(ctx, place, book, c.Bind(f.Resource.ID), f.Resource, &f)
+}
+
+// documentName is the name of a document that is named by its ARN, or by its
+// name as it is.
+func documentName(target string) string {
+	if _, name, ok := strings.Cut(target, ":document/"); ok && strings.HasPrefix(target, "arn:") {
+		return name
+	}
+	return target
 }
 
 // joinError keeps the kind of the first error.

@@ -1,0 +1,174 @@
+package remedy
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/awsapi"
+)
+
+// settled says that an instance runs with a volume at its device, and which of
+// the two it is.
+func (l *loop) settled(instance, original string) (replaced bool) {
+	l.t.Helper()
+	l.SetStale(0)
+	l.clock.Advance(10 * time.Minute)
+	at := l.at(instance, "/dev/sdf")
+	if at == nil || l.state(instance) != "running" {
+		l.t.Fatalf("at the device is %v, the instance is %v", at, l.state(instance))
+	}
+	return at["VolumeId"] != original
+}
+
+func (l *loop) tidy() {
+	l.t.Helper()
+	if s := l.do("ec2", "DescribeSnapshots", nil)["Snapshots"].([]any); len(s) != 0 {
+		l.t.Errorf("%d snapshots are left", len(s))
+	}
+}
+
+// steps are those of the main part that the run goes through, from a step on.
+func stepsFrom(t *testing.T, plan *knowngood.Plan, first string) []string {
+	t.Helper()
+	var out []string
+	for _, c := range plan.Parts[0].Calls {
+		if c.Step == first || len(out) > 0 {
+			out = append(out, c.Step)
+		}
+	}
+	if len(out) < 10 {
+		t.Fatalf("%d steps from %s on", len(out), first)
+	}
+	return out
+}
+
+func TestACancelAtAnyStepEndsWithTheInstanceRunning(t *testing.T) {
+	reference := newLoop(t)
+	plan, _, _ := reference.attached()
+	back := 0
+	for _, step := range stepsFrom(t, plan, "StopInstance") {
+		t.Run(step, func(t *testing.T) {
+			l := newLoop(t)
+			plan, f, instance := l.attached()
+			asked := false
+			l.OnEntry = func(p *knowngood.Plan, e knowngood.LogEntry) {
+				// The step before has ended: the request comes while this one begins.
+				if e.Step != step || asked {
+					return
+				}
+				asked = true
+				if err := l.store.RequestCancel(context.WithoutCancel(t.Context()), p.RunID, knowngood.LogEntry{Kind: knowngood.EntryCancel, Time: l.clock.Now()}); err != nil {
+					t.Error(err)
+				}
+			}
+			result, err := l.Apply(t.Context(), plan, approvalOf(plan), knowngood.Retry{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !asked {
+				t.Fatal("the step was not reached")
+			}
+			replaced := l.settled(instance, f.Resource.ID)
+			if !strings.HasPrefix(step, "Tidy") { // one that stops the tidying itself stops it
+				l.tidy()
+			}
+			switch result.State {
+			case knowngood.RunSuccess:
+				if !replaced {
+					t.Error("success, and the old volume is at the device")
+				}
+			case knowngood.RunCancelled:
+				if !replaced {
+					back++
+				}
+			default:
+				t.Errorf("%+v", result)
+			}
+		})
+	}
+	if back < 8 {
+		t.Errorf("only %d cancels brought the old volume back", back)
+	}
+}
+
+// world answers calls as the account does, but for what a test changes.
+type world struct {
+	awsapi.Caller
+	change func(step, operation string, out map[string]any)
+}
+
+func (w world) Call(ctx context.Context, service, operation string, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
+	out, err := w.Caller.Call(ctx, service, operation, in, opts...)
+	if err == nil {
+		step, _ := ctx.Value(stepKey{}).(string)
+		w.change(step, operation, out)
+	}
+	return out, err
+}
+
+func first(out map[string]any, list string) map[string]any {
+	return out[list].([]any)[0].(map[string]any)
+}
+
+func TestAWaitThatTimesOutPutsTheOldVolumeBack(t *testing.T) {
+	for step, never := range map[string]func(out map[string]any){
+		"WaitForSnapshot":          func(out map[string]any) { first(out, "Snapshots")["State"] = "pending" },
+		"WaitForEncryptedSnapshot": func(out map[string]any) { first(out, "Snapshots")["State"] = "error" },
+		"WaitForVolume":            func(out map[string]any) { first(out, "Volumes")["State"] = "creating" },
+		"WaitForAttach":            func(out map[string]any) { first(first(out, "Volumes"), "Attachments")["State"] = "attaching" },
+	} {
+		t.Run(step, func(t *testing.T) {
+			l := newLoop(t)
+			plan, f, instance := l.attached()
+			l.As = func(string, string) awsapi.Caller {
+				return world{directly{l.estate}, func(at, _ string, out map[string]any) {
+					if at == step {
+						never(out)
+					}
+				}}
+			}
+			result, err := l.Apply(t.Context(), plan, approvalOf(plan), knowngood.Retry{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if result.State != knowngood.RunTimedOut && result.State != knowngood.RunFailed || !strings.Contains(result.Message, step) {
+				t.Errorf("%+v", result)
+			}
+			if l.settled(instance, f.Resource.ID) {
+				t.Error("the new volume is at the device")
+			}
+			l.tidy()
+			if now := l.finding(f.ID); now.State != knowngood.FindingOpen {
+				t.Errorf("%+v", now)
+			}
+		})
+	}
+}
+
+// The volume grows between the check of the preconditions and the run's own read,
+// so the volume to be made is not the planned one.
+func TestDriftInMidRunPutsTheOldVolumeBack(t *testing.T) {
+	l := newLoop(t)
+	plan, f, instance := l.attached()
+	l.As = func(string, string) awsapi.Caller {
+		return world{directly{l.estate}, func(step, _ string, out map[string]any) {
+			if step == "DescribeVolume" {
+				first(out, "Volumes")["Size"] = int64(501)
+			}
+		}}
+	}
+	result, err := l.Apply(t.Context(), plan, approvalOf(plan), knowngood.Retry{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.State != knowngood.RunFailed || !strings.Contains(result.Message, "CreateGp3Volume") || !strings.Contains(result.Message, "501") {
+		t.Errorf("%+v", result)
+	}
+	if l.settled(instance, f.Resource.ID) {
+		t.Error("the new volume is at the device")
+	}
+	l.tidy()
+}
