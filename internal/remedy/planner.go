@@ -65,8 +65,10 @@ func (p *Planner) Plan(ctx context.Context, req PlanRequest) (*knowngood.Plan, e
 	if err != nil {
 		return nil, err
 	}
-	w := &way{part: e.part(knowngood.MainPart, ""), at: req.Created, overlay: overlay{written: map[string]bool{}, assumed: map[string]bool{}}}
-	w.add(start)
+	w := &way{run: runbook.NewCursor(req.Document), part: e.part(knowngood.MainPart, ""), at: req.Created, overlay: overlay{written: map[string]bool{}, assumed: map[string]bool{}}}
+	if err := w.add(start); err != nil {
+		return nil, err
+	}
 	if err := e.follow(w); err != nil {
 		return nil, err
 	}
@@ -81,7 +83,7 @@ func (p *Planner) Plan(ctx context.Context, req PlanRequest) (*knowngood.Plan, e
 			return nil, err
 		}
 	}
-	return e.finish(w.log)
+	return e.finish(w.run.Log())
 }
 
 // exploration is one plan in the making.
@@ -111,24 +113,26 @@ type partBuilder struct {
 
 // way is one way through the document, so far.
 type way struct {
-	log      []knowngood.LogEntry
-	at       time.Time
-	part     *partBuilder
-	overlay  overlay
-	fail     string // the step whose calls fail on this way, as long as it is under way
-	hasWrite bool
+	run     *runbook.Cursor
+	at      time.Time
+	part    *partBuilder
+	overlay overlay
+	fail    string // the step whose calls fail on this way, as long as it is under way
 }
 
-func (w *way) add(entries ...knowngood.LogEntry) {
+func (w *way) add(entries ...knowngood.LogEntry) error {
 	for _, e := range entries {
-		e.Seq, e.Time = int64(len(w.log)+1), w.at
-		w.log = append(w.log, e)
+		e.Time = w.at
+		if err := w.run.Add(e); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // fork is another way that has come here.
 func (w *way) fork(part *partBuilder) *way {
-	return &way{log: slices.Clone(w.log), at: w.at, part: part, overlay: w.overlay.clone(), hasWrite: w.hasWrite}
+	return &way{run: w.run.Fork(), at: w.at, part: part, overlay: w.overlay.clone()}
 }
 
 func (e *exploration) part(name, when string) *partBuilder {
@@ -153,13 +157,15 @@ func (e *exploration) incomplete(format string, args ...any) {
 // follow goes one way to its end.
 func (e *exploration) follow(w *way) error {
 	for range maxMoves {
-		next, err := runbook.Advance(e.req.Document, w.log)
+		next, err := w.run.Next()
 		if err != nil {
 			return err
 		}
 		switch next.Kind {
 		case runbook.NextAppend:
-			w.add(next.Entries...)
+			if err := w.add(next.Entries...); err != nil {
+				return err
+			}
 		case runbook.NextCall:
 			if err := e.call(w, next); err != nil {
 				return err
@@ -192,8 +198,7 @@ func (w *way) entry(kind knowngood.EntryKind, next runbook.Next, body any) error
 	if err != nil {
 		return err
 	}
-	w.add(entry)
-	return nil
+	return w.add(entry)
 }
 
 // end looks at how the expected path ended; how a conditional one ends does not
@@ -225,15 +230,16 @@ func (e *exploration) branch(w *way, next runbook.Next) error {
 		if err != nil {
 			return err
 		}
-		other.add(entry)
+		if err := other.add(entry); err != nil {
+			return err
+		}
 		e.later(other, arm)
 	}
 	entry, err := e.req.Document.TakeBranch(next.Step, next.Attempt, arms[0])
 	if err != nil {
 		return err
 	}
-	w.add(entry)
-	return nil
+	return w.add(entry)
 }
 
 // later keeps a way to be followed, unless one that can't differ from it was
@@ -313,7 +319,6 @@ func (e *exploration) write(w *way, next runbook.Next, op *awsapi.Operation, in 
 	id := e.record(w, next.Step, op, knowngood.Write, in, hasPlaceholder(in))
 	response := e.respond(op, in, id)
 	w.overlay.wrote(in)
-	w.hasWrite = true
 	return e.outcome(w, next, op, response, true)
 }
 
@@ -351,7 +356,7 @@ func (e *exploration) read(w *way, next runbook.Next, op *awsapi.Operation, in m
 
 // precondition keeps what a live read gave and the document used.
 func (e *exploration) precondition(w *way, step string, op *awsapi.Operation, in map[string]any) error {
-	body, err := runbook.Decode[runbook.OutcomeBody](w.log[len(w.log)-1])
+	body, err := runbook.Decode[runbook.OutcomeBody](w.run.Log()[len(w.run.Log())-1])
 	if err != nil {
 		return err
 	}
@@ -377,7 +382,7 @@ func (e *exploration) assume(w *way, next runbook.Next, op *awsapi.Operation, in
 	w.overlay.assumed[next.Step] = true
 	body := runbook.OutcomeBody{Service: op.Service.Name, Operation: op.Name, Assumed: true}
 	if sel := e.req.Document.Selectors(next.Step); sel.Property != "" {
-		if desired := desiredValues(w.log, next.Step); len(desired) > 0 {
+		if desired := desiredValues(w.run.Log(), next.Step); len(desired) > 0 {
 			body.Property = desired[0]
 		}
 	} else {
