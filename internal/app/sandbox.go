@@ -11,11 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/knowngood/knowngood"
-	"github.com/knowngood/knowngood/awsapi"
 	"github.com/knowngood/knowngood/internal/sandbox"
 )
-
-func catalog() (*awsapi.Catalog, error) { return awsapi.Embedded() }
 
 type sandboxOptions struct {
 	port  int

@@ -47,18 +47,27 @@ type session struct {
 	loopback  bool   // the endpoint is on this machine
 }
 
-// open makes a session with the credentials of the standard chain.
-func (o awsOptions) open(ctx context.Context) (*session, error) {
+// config is the standard chain's configuration.
+func (o awsOptions) config(ctx context.Context) (awsapi.Config, error) {
 	c, err := catalog()
 	if err != nil {
-		return nil, err
+		return awsapi.Config{}, err
 	}
 	cfg, err := awsapi.LoadConfig(ctx, awsapi.LoadOptions{Catalog: c, Profile: o.profile, Region: o.region, EndpointURL: o.endpointURL})
 	if err != nil {
-		return nil, (&knowngood.Error{Kind: knowngood.Credentials, Op: "read the AWS configuration", Err: err}).WithHint("`aws configure list` shows what is configured")
+		return cfg, (&knowngood.Error{Kind: knowngood.Credentials, Op: "read the AWS configuration", Err: err}).WithHint("`aws configure list` shows what is configured")
 	}
 	if cfg.Region == "" {
-		return nil, knowngood.E(knowngood.Usage, "find the Region", "none is configured").WithHint("give --region, or set AWS_REGION")
+		return cfg, knowngood.E(knowngood.Usage, "find the Region", "none is configured").WithHint("give --region, or set AWS_REGION")
+	}
+	return cfg, nil
+}
+
+// open makes a session with the credentials of the standard chain.
+func (o awsOptions) open(ctx context.Context) (*session, error) {
+	cfg, err := o.config(ctx)
+	if err != nil {
+		return nil, err
 	}
 	return newSession(ctx, cfg, knowngood.WallClock{}, o.state)
 }
