@@ -31,12 +31,31 @@ type handler struct {
 
 // handlers are the operations that are simulated, by service.
 var handlers = map[string]map[string]handler{
-	"autoscaling": autoscalingHandlers,
-	"ec2":         merged(ec2Handlers, networkHandlers),
-	"iam":         merged(iamHandlers, iamReportHandlers),
-	"kms":         kmsHandlers,
-	"s3":          s3Handlers,
-	"sts":         stsHandlers,
+	"autoscaling":              autoscalingHandlers,
+	"backup":                   backupHandlers,
+	"cloudtrail":               cloudtrailHandlers,
+	"cloudwatch":               cloudwatchHandlers,
+	"compute-optimizer":        optimizerHandlers,
+	"config":                   configHandlers,
+	"dynamodb":                 dynamodbHandlers,
+	"ec2":                      merged(ec2Handlers, networkHandlers),
+	"elbv2":                    elbHandlers,
+	"events":                   eventsHandlers,
+	"guardduty":                guarddutyHandlers,
+	"iam":                      merged(iamHandlers, iamReportHandlers),
+	"inspector2":               inspectorHandlers,
+	"kms":                      kmsHandlers,
+	"lambda":                   lambdaHandlers,
+	"organizations":            organizationsHandlers,
+	"rds":                      rdsHandlers,
+	"resourcegroupstaggingapi": taggingHandlers,
+	"s3":                       s3Handlers,
+	"s3control":                s3controlHandlers,
+	"securityhub":              securityhubHandlers,
+	"sns":                      snsHandlers,
+	"sqs":                      sqsHandlers,
+	"ssm":                      ssmHandlers,
+	"sts":                      stsHandlers,
 }
 
 // merged puts the tables of one service together.

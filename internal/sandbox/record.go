@@ -15,17 +15,18 @@ type record[T any] struct {
 type version[T any] struct {
 	At    time.Time `json:"at"`
 	Value T         `json:"value"`
+	Gone  bool      `json:"gone,omitempty"` // from then on it is not there
 }
 
 // newRecord is a resource that exists from a time on.
 func newRecord[T any](at time.Time, v T) *record[T] {
-	return &record[T]{Versions: []version[T]{{at, v}}}
+	return &record[T]{Versions: []version[T]{{At: at, Value: v}}}
 }
 
-// as gives the resource as of a time; false: it did not exist yet.
+// as gives the resource as of a time; false: it did not exist yet, or is gone.
 func (r *record[T]) as(at time.Time) (T, bool) {
 	i := r.index(at)
-	if i == 0 {
+	if i == 0 || r.Versions[i-1].Gone {
 		var zero T
 		return zero, false
 	}
@@ -44,12 +45,20 @@ func (r *record[T]) change(at time.Time, fn func(*T)) {
 		return
 	}
 	if !r.Versions[i-1].At.Equal(at) {
-		v := version[T]{at, r.Versions[i-1].Value}
+		v := version[T]{At: at, Value: r.Versions[i-1].Value, Gone: r.Versions[i-1].Gone}
 		r.Versions = append(r.Versions[:i], append([]version[T]{v}, r.Versions[i:]...)...)
 		i++
 	}
 	for ; i <= len(r.Versions); i++ {
 		fn(&r.Versions[i-1].Value)
+	}
+}
+
+// end makes the resource gone from a time on.
+func (r *record[T]) end(at time.Time) {
+	r.forget(at)
+	if n := len(r.Versions); n > 0 {
+		r.Versions = append(r.Versions, version[T]{At: at, Value: r.Versions[n-1].Value, Gone: true})
 	}
 }
 

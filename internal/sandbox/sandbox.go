@@ -75,6 +75,23 @@ type region struct {
 
 	Tokens  map[string]token `json:"clientTokens"`
 	Encrypt bool             `json:"encryptByDefault"`
+
+	Backup      backupState      `json:"backup"`
+	CloudTrail  cloudtrailState  `json:"cloudtrail"`
+	CloudWatch  cloudwatchState  `json:"cloudwatch"`
+	Config      configState      `json:"config"`
+	DynamoDB    dynamodbState    `json:"dynamodb"`
+	ELB         elbState         `json:"elb"`
+	Events      eventsState      `json:"events"`
+	GuardDuty   guarddutyState   `json:"guardduty"`
+	Inspector   inspectorState   `json:"inspector"`
+	Lambda      lambdaState      `json:"lambda"`
+	Optimizer   optimizerState   `json:"optimizer"`
+	RDS         rdsState         `json:"rds"`
+	SNS         snsState         `json:"sns"`
+	SQS         sqsState         `json:"sqs"`
+	SSM         ssmState         `json:"ssm"`
+	SecurityHub securityhubState `json:"securityhub"`
 }
 
 // token remembers what a client token was used for.
