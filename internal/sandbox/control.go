@@ -42,6 +42,7 @@ func (s *Sandbox) control(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out, err := s.controlled(r)
+	s.drain()
 	if err != nil {
 		var refused controlError
 		if !errors.As(err, &refused) {
@@ -129,6 +130,7 @@ func (s *Sandbox) advance(body io.Reader) (any, error) {
 		return nil, controlError{http.StatusConflict, "this sandbox lives by the machine's clock, which it can't move"}
 	}
 	clock.Advance(d)
+	s.settle(s.clock.Now())
 	return object{"now": s.clock.Now()}, nil
 }
 
@@ -176,12 +178,10 @@ func duration(body io.Reader, into any, text *string) (time.Duration, error) {
 }
 
 // loopback says whether a Host names this machine by a loopback address.
-func loopback(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+func loopback(address string) bool {
+	h := host(address)
+	ip := net.ParseIP(strings.Trim(h, "[]"))
+	return h == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func answer(w http.ResponseWriter, status int, v any) {
