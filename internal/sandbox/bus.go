@@ -29,9 +29,10 @@ type due struct {
 	At      time.Time `json:"at"`
 	Account string    `json:"account"`
 	Region  string    `json:"region"`
-	Bus     string    `json:"bus"`
+	Bus     string    `json:"bus,omitempty"`
 	Event   *envelope `json:"event,omitempty"`
-	Rule    string    `json:"rule,omitempty"` // of a schedule
+	Relayed bool      `json:"relayed,omitempty"` // it came from another bus, and goes to no further one
+	Rule    string    `json:"rule,omitempty"`    // whose schedule it is, on the default bus
 }
 
 // emit sends an event of a service to the default bus of the call's account and
@@ -43,17 +44,21 @@ func (c *call) emit(at time.Time, source, detailType string, resources []string,
 	if err != nil {
 		return // details are of texts, numbers, lists and objects, which always can be written
 	}
-	c.send(defaultBus, at, source, detailType, resources, raw)
+	c.send(defaultBus, at, envelope{Source: source, DetailType: detailType, Resources: resources, Detail: raw})
 }
 
-// send is emit to any bus. It gives the event's id.
-func (c *call) send(bus string, at time.Time, source, detailType string, resources []string, detail json.RawMessage) string {
-	if resources == nil {
-		resources = []string{}
+// send lets an event come about on a bus at a time, which is also the event's
+// own if it says none. It gives the event's id.
+func (c *call) send(bus string, at time.Time, e envelope) string {
+	e.Version, e.ID, e.Account, e.Region = "0", c.occurrence(), c.who.Account, c.region
+	if e.Resources == nil {
+		e.Resources = []string{}
 	}
-	e := &envelope{Version: "0", ID: c.occurrence(), DetailType: detailType, Source: source, Account: c.who.Account, Time: at.UTC().Truncate(time.Second),
-		Region: c.region, Resources: resources, Detail: detail}
-	c.schedule(due{At: at, Account: c.who.Account, Region: c.region, Bus: bus, Event: e})
+	if e.Time.IsZero() {
+		e.Time = at
+	}
+	e.Time = e.Time.UTC().Truncate(time.Second)
+	c.schedule(due{At: at, Account: e.Account, Region: e.Region, Bus: bus, Event: &e})
 	return e.ID
 }
 
@@ -71,25 +76,26 @@ func (s *Sandbox) schedule(d due) {
 	s.state.Due = slices.Insert(s.state.Due, i, d)
 }
 
+// maxTicks is how many times of one schedule come about at once. A clock that
+// jumped further skips the others.
+const maxTicks = 1000
+
 // settle lets all come about that is due at a time. The sandbox is locked.
 func (s *Sandbox) settle(now time.Time) {
+	ticks := map[string]int{}
 	for len(s.state.Due) > 0 && !s.state.Due[0].At.After(now) {
 		d := s.state.Due[0]
 		s.state.Due = s.state.Due[1:]
+		c := &call{Sandbox: s, now: d.At, view: d.At, region: d.Region, who: accessKey{Account: d.Account}}
 		if d.Event != nil {
-			s.publish(d)
+			c.publish(d)
+			continue
 		}
-	}
-}
-
-// publish hands an event to the hooks.
-func (s *Sandbox) publish(d due) {
-	raw, err := json.Marshal(d.Event)
-	if err != nil {
-		return // send's details are JSON
-	}
-	for _, hook := range s.hooks {
-		s.later = append(s.later, func() { hook(raw) })
+		key := d.Account + "/" + d.Region + "/" + d.Rule
+		if ticks[key]++; ticks[key] > maxTicks {
+			c.now = now
+		}
+		c.tick(d.Rule)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/awsapi"
+	"github.com/knowngood/knowngood/eventpattern"
 )
 
 // Options are what a sandbox is made with. The zero value of each has a
@@ -48,6 +49,11 @@ type Sandbox struct {
 	hooks    []func([]byte)
 	later    []func() // to be run without the lock, in order
 	draining bool
+
+	patterns   map[string]*eventpattern.Pattern // of rules, by their text
+	deliveries []Delivery
+	outcomes   outcomes
+	functions  map[string]Function // by name
 }
 
 // state is all that a snapshot holds.
@@ -134,7 +140,7 @@ func New(o Options) (*Sandbox, error) {
 	if len(o.Regions) == 0 {
 		o.Regions = []string{o.Region, "us-east-1"}
 	}
-	s := &Sandbox{catalog: o.Catalog, clock: o.Clock, account: o.Account, region: o.Region, regions: o.Regions, counts: map[string]int{}}
+	s := &Sandbox{catalog: o.Catalog, clock: o.Clock, account: o.Account, region: o.Region, regions: o.Regions, counts: map[string]int{}, patterns: map[string]*eventpattern.Pattern{}, functions: map[string]Function{}}
 	s.state = state{Seed: o.Seed, Accounts: map[string]*account{}, Buckets: map[string]*record[bucket]{}, Keys: map[string]accessKey{
 		OperatorKey: {Secret: operatorSecret, ARN: "arn:aws:iam::" + o.Account + ":user/operator", UserID: "AIDAOPERATOR", Account: o.Account, Operator: true},
 	}}

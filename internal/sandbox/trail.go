@@ -14,6 +14,9 @@ import (
 // maxTrail is how many records an account keeps in a Region; the oldest go.
 const maxTrail = 5000
 
+// apiCallEvent is the detail-type of the event of a call.
+const apiCallEvent = "AWS API Call via CloudTrail"
+
 // trailRecord is CloudTrail's record of a call, and what it is looked up by.
 type trailRecord struct {
 	ID        string          `json:"id"`
@@ -46,7 +49,7 @@ func (c *call) trail(logged bool, out map[string]any, err error) {
 	}
 	at := c.inRecord()
 	r := trailRecord{ID: c.occurrence(), Time: c.now.UTC().Truncate(time.Second), Source: eventSource(c.operation.Service), Name: eventName(c.operation),
-		KeyID: c.request.AccessKeyID, ReadOnly: c.operation.ClassOf(c.in) != awsapi.Write, Resources: c.trailResources(out)}
+		KeyID: c.request.AccessKeyID, ReadOnly: c.readOnly(), Resources: c.trailResources(out)}
 	identity, user := c.userIdentity()
 	r.User = user
 	event := object{
@@ -66,20 +69,23 @@ func (c *call) trail(logged bool, out map[string]any, err error) {
 	}
 	r.Event = raw
 	at.home().CloudTrail.keep(r)
-	if !r.ReadOnly && (logged || at.logged()) {
+	if (logged || at.logged()) && (!r.ReadOnly || at.readsMatter()) {
 		source, _, _ := strings.Cut(r.Source, ".")
-		at.emit(c.now, "aws."+source, "AWS API Call via CloudTrail", nil, event)
+		at.emit(c.now, "aws."+source, apiCallEvent, nil, event)
 	}
 }
 
 // inRecord is the call in the Region that has its record.
 func (c *call) inRecord() *call {
 	at := *c
-	if service := c.operation.Service.Name; service == "iam" || service == "organizations" {
+	if globalService(c.operation.Service.Name) {
 		at.region = "us-east-1"
 	}
 	return &at
 }
+
+// globalService says whether a service has one endpoint for all Regions.
+func globalService(name string) bool { return name == "iam" || name == "organizations" }
 
 // keep files a record by its time.
 func (s *cloudtrailState) keep(r trailRecord) {
