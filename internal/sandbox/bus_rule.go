@@ -51,7 +51,7 @@ func (c *call) delivered(source, target, event string, err error) {
 	}
 	c.deliveries = append(c.deliveries, d)
 	if over := len(c.deliveries) - maxDeliveries; over > 0 {
-		c.deliveries = slices.Delete(c.deliveries, 0, over)
+		c.deliveries = c.deliveries[over:]
 	}
 }
 

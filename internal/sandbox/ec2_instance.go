@@ -318,7 +318,7 @@ func stopInstances(c *call) (map[string]any, error) {
 
 func terminateInstances(c *call) (map[string]any, error) {
 	return c.eachInstance("TerminatingInstances", func(id string, r *record[instance], i instance) error {
-		if i.State != "terminated" {
+		if i.State != "terminated" && i.State != "shutting-down" {
 			c.terminate(id, c.now)
 		}
 		return nil

@@ -95,7 +95,7 @@ func (s *cloudtrailState) keep(r trailRecord) {
 	}
 	s.Records = slices.Insert(s.Records, i, r)
 	if over := len(s.Records) - maxTrail; over > 0 {
-		s.Records = slices.Delete(s.Records, 0, over)
+		s.Records = s.Records[over:]
 	}
 }
 
