@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/knowngood/knowngood/awsapi"
 )
 
 // OperatorKey is the access key of the sandbox's operator, who may do
@@ -168,10 +170,12 @@ func (c *call) authorize(action string) error {
 }
 
 func (c *call) deniedCode() string {
-	switch c.operation.Service.Name {
-	case "ec2":
+	switch s := c.operation.Service; {
+	case s.Name == "ec2":
 		return "UnauthorizedOperation"
-	case "kms":
+	case s.Name == "sns":
+		return "AuthorizationError"
+	case s.Name != "sqs" && (s.Protocol == awsapi.JSON || s.Protocol == awsapi.RESTJSON):
 		return "AccessDeniedException"
 	}
 	return "AccessDenied"

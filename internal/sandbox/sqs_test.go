@@ -2,12 +2,19 @@ package sandbox
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
+	neturl "net/url"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/knowngood/knowngood/awsapi"
 )
@@ -291,5 +298,51 @@ func TestSQSsErrorsOverTheWire(t *testing.T) {
 	}
 	if !strings.Contains(rec.Body.String(), "QueueDoesNotExist") || !reflect.DeepEqual(rec.Header()["X-Amzn-Query-Error"], []string{noSuchQueue + ";Sender"}) {
 		t.Errorf("%v %s", rec.Header(), rec.Body)
+	}
+}
+
+// Clients of before November 2023 speak the query protocol.
+func TestSQSByTheQueryProtocol(t *testing.T) {
+	w := newWorld(t)
+	const url = "https://sqs.eu-west-1.amazonaws.com/111122223333/q"
+	ask := func(action string, values ...string) string {
+		t.Helper()
+		form := neturl.Values{"Action": {action}, "Version": {"2012-11-05"}}
+		for i := 0; i < len(values); i += 2 {
+			form.Set(values[i], values[i+1])
+		}
+		body := form.Encode()
+		r := httptest.NewRequest(http.MethodPost, url, strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+		sum := sha256.Sum256([]byte(body))
+		if err := v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: OperatorKey, SecretAccessKey: operatorSecret}, r, hex.EncodeToString(sum[:]), "sqs", "eu-west-1", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		rec := httptest.NewRecorder()
+		w.ServeHTTP(rec, r)
+		return rec.Body.String()
+	}
+	for _, c := range []struct {
+		answer string
+		want   []string
+	}{
+		{ask("CreateQueue", "QueueName", "q", "Attribute.1.Name", "VisibilityTimeout", "Attribute.1.Value", "60", "Tag.1.Key", "team", "Tag.1.Value", "sec"),
+			[]string{`<CreateQueueResponse xmlns="http://queue.amazonaws.com/doc/2012-11-05/"><CreateQueueResult><QueueUrl>` + url + `</QueueUrl></CreateQueueResult><ResponseMetadata>`}},
+		{ask("GetQueueAttributes", "QueueUrl", url, "AttributeName.1", "VisibilityTimeout"), []string{"<Attribute><Name>VisibilityTimeout</Name><Value>60</Value></Attribute>"}},
+		{ask("ListQueueTags", "QueueUrl", url), []string{"<Tag><Key>team</Key><Value>sec</Value></Tag>"}},
+		{ask("SendMessage", "QueueUrl", url, "MessageBody", "hello", "MessageAttribute.1.Name", "a", "MessageAttribute.1.Value.DataType", "String", "MessageAttribute.1.Value.StringValue", "b"),
+			[]string{"<MD5OfMessageBody>5d41402abc4b2a76b9719d911017c592</MD5OfMessageBody>"}},
+		{ask("SendMessageBatch", "QueueUrl", url, "SendMessageBatchRequestEntry.1.Id", "x", "SendMessageBatchRequestEntry.1.MessageBody", "two"), []string{"<SendMessageBatchResultEntry>", "<Id>x</Id>"}},
+		{ask("ReceiveMessage", "QueueUrl", url, "MaxNumberOfMessages", "10", "AttributeName.1", "SenderId", "MessageAttributeName.1", "All"),
+			[]string{"<Message>", "<Body>hello</Body>", "<Body>two</Body>", "<Attribute><Name>SenderId</Name><Value>AIDAOPERATOR</Value></Attribute>", "<MessageAttribute><Name>a</Name><Value>", "<StringValue>b</StringValue>"}},
+		{ask("ListQueues"), []string{"<QueueUrl>" + url + "</QueueUrl>"}},
+		{ask("PurgeQueue", "QueueUrl", url), []string{"<PurgeQueueResponse"}},
+		{ask("GetQueueUrl", "QueueName", "none"), []string{"<ErrorResponse", "<Type>Sender</Type><Code>" + noSuchQueue + "</Code>"}},
+	} {
+		for _, want := range c.want {
+			if !strings.Contains(c.answer, want) {
+				t.Errorf("%s\nhas no %s", c.answer, want)
+			}
+		}
 	}
 }
