@@ -326,7 +326,26 @@ func getTrailStatus(c *call) (map[string]any, error) {
 	if !t.Stopped.IsZero() {
 		out["StopLoggingTime"], out["TimeLoggingStopped"] = t.Stopped, t.Stopped.UTC().Format("2006-01-02T15:04:05Z")
 	}
+	if at := t.delivered(c.view); !at.IsZero() {
+		text := at.UTC().Format("2006-01-02T15:04:05Z")
+		out["LatestDeliveryTime"], out["LatestDeliveryAttemptTime"], out["LatestDeliveryAttemptSucceeded"] = at, text, text
+	}
 	return out, nil
+}
+
+// deliveryEvery is how often CloudTrail writes to a bucket, about.
+const deliveryEvery = 5 * time.Minute
+
+// delivered is when the trail last wrote to its bucket, since it was started.
+func (t cloudTrail) delivered(now time.Time) time.Time {
+	if !t.Logging && t.Stopped.Before(now) {
+		now = t.Stopped
+	}
+	rounds := now.Sub(t.Started) / deliveryEvery
+	if t.Started.IsZero() || rounds < 1 {
+		return time.Time{}
+	}
+	return t.Started.Add(rounds * deliveryEvery)
 }
 
 func getEventSelectors(c *call) (map[string]any, error) {

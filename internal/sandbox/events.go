@@ -385,7 +385,14 @@ func describeEventBus(c *call) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return object{"Name": name, "Arn": c.busARN(name)}, nil
+	out := object{"Name": name, "Arn": c.busARN(name)}
+	if _, b, ok := c.home().Events.Buses.live(name, c.view); ok {
+		out["CreationTime"], out["LastModifiedTime"] = b.Created, b.Created
+		if b.Text != "" {
+			out["Description"] = b.Text
+		}
+	}
+	return out, nil
 }
 
 func listEventBuses(c *call) (map[string]any, error) {

@@ -38,7 +38,7 @@ func (c *call) responseElements(out map[string]any) any {
 		if len(elements) == 0 {
 			elements = object{"_return": true}
 		}
-		elements["requestId"] = c.requestIDOf()
+		elements["requestId"] = c.request.ID
 		return elements
 	}
 	elements, _ = recorded(c.operation.Output, out).(object)
