@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"cmp"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -370,12 +371,9 @@ func putEventSelectors(c *call) (map[string]any, error) {
 	if (len(simple) == 0) == (len(advanced) == 0) || len(simple) > 5 {
 		return nil, failure(400, "InvalidEventSelectorsException", "Give up to five event selectors, or advanced event selectors, and not both.")
 	}
-	for _, s := range simple {
-		for k, v := range map[string]any{"ReadWriteType": "All", "IncludeManagementEvents": true, "DataResources": []any{}, "ExcludeManagementEventSources": []any{}} {
-			if _, ok := s[k]; !ok {
-				s[k] = v
-			}
-		}
+	for i, s := range simple {
+		simple[i] = object{"ReadWriteType": "All", "IncludeManagementEvents": true, "DataResources": []any{}, "ExcludeManagementEventSources": []any{}}
+		maps.Copy(simple[i], s)
 	}
 	if _, err := changeTrail("TrailName", func(_ *call, t *cloudTrail) error { t.Selectors, t.Advanced = simple, advanced; return nil })(c); err != nil {
 		return nil, err

@@ -24,11 +24,13 @@ type dayField func(day time.Time) bool
 
 // parseTimetable reads a schedule expression.
 func parseTimetable(text string) (timetable, error) {
-	if inner, ok := strings.CutPrefix(text, "rate("); ok {
-		return parseRate(strings.TrimSuffix(inner, ")"))
-	}
-	if inner, ok := strings.CutPrefix(text, "cron("); ok && strings.HasSuffix(inner, ")") {
-		return parseCron(strings.Fields(strings.TrimSuffix(inner, ")")))
+	kind, inner, _ := strings.Cut(text, "(")
+	inner, closed := strings.CutSuffix(inner, ")")
+	switch {
+	case kind == "rate" && closed:
+		return parseRate(inner)
+	case kind == "cron" && closed:
+		return parseCron(strings.Fields(inner))
 	}
 	return timetable{}, fmt.Errorf("%q is neither rate(value unit) nor cron(fields)", text)
 }

@@ -52,7 +52,7 @@ func TestTimetables(t *testing.T) {
 			t.Errorf("%s: %s, want %s", text, got.Format(layout), want)
 		}
 	}
-	for _, bad := range []string{"", "rate(0 minutes)", "rate(1 minutes)", "rate(5 minute)", "rate(5 weeks)", "rate(99999999 days)", "rate(5 )", "rate(5", "rate(-5 minutes)", "cron()", "cron(0 12 * * ?)", "cron(0 12 * * * *)",
+	for _, bad := range []string{"", "rate(0 minutes)", "rate(1 minutes)", "rate(5 minute)", "rate(5 weeks)", "rate(99999999 days)", "rate(5 )", "rate(5 minutes", "cron(0 8 * * ? *", "rate(-5 minutes)", "cron()", "cron(0 12 * * ?)", "cron(0 12 * * * *)",
 		"cron(0 12 ? * ? *)", "cron(60 12 * * ? *)", "cron(0 24 * * ? *)", "cron(0 12 32 * ? *)", "cron(0 12 * 13 ? *)", "cron(0 12 ? * 8 *)", "cron(0 12 ? * 1#6 *)",
 		"cron(0 12 * * ? 1969)", "cron(5-1 12 * * ? *)", "cron(0/0 12 * * ? *)", "cron(a 12 * * ? *)", "at(2026-01-01T00:00:00)"} {
 		if _, err := parseTimetable(bad); err == nil {
