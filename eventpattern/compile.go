@@ -18,8 +18,8 @@ type Options struct {
 	// each $or multiplying those beside it; 1000 by default.
 	MaxAlternatives int
 	// MaxWildcardComplexity is how many beginnings of one wildcard may match the
-	// same text, as event-ruler measures it; 9 by default. EventBridge doesn't
-	// publish its limit: it takes a wildcard with 7 and refuses one with 10.
+	// same text, as event-ruler measures it; 10 by default. EventBridge doesn't
+	// publish its limit: it takes a wildcard with 7 and refuses one with 11.
 	MaxWildcardComplexity int
 	// LastKeyWins allows a field more than once, and the last counts, as in
 	// EventBridge. Else it is an error, for the others are silently lost.
@@ -35,9 +35,12 @@ func Compile(pattern []byte) (*Pattern, error) { return Options{}.Compile(patter
 func (o Options) Compile(pattern []byte) (*Pattern, error) {
 	o.MaxChars = cmp.Or(o.MaxChars, 4096)
 	o.MaxAlternatives = cmp.Or(o.MaxAlternatives, 1000)
-	o.MaxWildcardComplexity = cmp.Or(o.MaxWildcardComplexity, 9)
+	o.MaxWildcardComplexity = cmp.Or(o.MaxWildcardComplexity, 10)
 	if n := utf8.RuneCount(pattern); n > o.MaxChars {
 		return nil, &Error{Problem: fmt.Sprintf("the pattern has %d characters", n), Expected: fmt.Sprintf("at most %d", o.MaxChars)}
+	}
+	if !utf8.Valid(pattern) {
+		return nil, &Error{Problem: "the pattern is no valid UTF-8"}
 	}
 	root, err := parse(pattern)
 	if err != nil {
@@ -84,23 +87,20 @@ func (c *compiler) add(offset int, field, expected, format string, args ...any) 
 }
 
 // object compiles the members of an object in a pattern into the branches so far.
-func (c *compiler) object(n *node, path string) {
+// The paths of its fields begin with prefix.
+func (c *compiler) object(n *node, prefix string) {
+	path := strings.TrimSuffix(prefix, ".")
 	if len(n.members) == 0 {
 		c.add(n.start, path, "fields", "an empty object")
 	}
 	for _, m := range n.members {
-		if m.name == "$or" && c.isOr(m.value, path) {
-			c.or(m.value, path)
-			continue
-		}
-		field := m.name
-		if path != "" {
-			field = path + "." + m.name
-		}
-		switch m.value.kind {
-		case objectKind:
-			c.object(m.value, field)
-		case arrayKind:
+		field := prefix + m.name
+		switch {
+		case m.name == "$or" && c.isOr(m.value, path):
+			c.or(m.value, prefix)
+		case m.value.kind == objectKind:
+			c.object(m.value, field+".")
+		case m.value.kind == arrayKind:
 			c.field(field, m)
 		default:
 			c.add(m.value.start, field, "a list, or an object", "the value is %s", m.value.what())
@@ -142,7 +142,8 @@ var reservedInOr = []string{
 	"ip-address-in-range", "ip-address-not-in-range",
 }
 
-func (c *compiler) or(n *node, path string) {
+func (c *compiler) or(n *node, prefix string) {
+	path := strings.TrimSuffix(prefix, ".")
 	before := c.branches
 	var all []branch
 	for _, e := range n.elements {
@@ -158,7 +159,7 @@ func (c *compiler) or(n *node, path string) {
 		for i, b := range before {
 			c.branches[i] = slices.Clone(b)
 		}
-		c.object(e, path)
+		c.object(e, prefix)
 		if all = append(all, c.branches...); len(all) > c.MaxAlternatives {
 			c.add(n.start, path, fmt.Sprintf("at most %d", c.MaxAlternatives), "the $or come to too many combinations")
 			all = all[:1]

@@ -90,7 +90,7 @@ func (m foldSuffix) match(v *value) bool {
 	for want != "" {
 		w, size := utf8.DecodeLastRuneInString(want)
 		r, n := utf8.DecodeLastRune(text)
-		if n == 0 || !sameLetter(r, w, n, size) {
+		if n == 0 || !sameLetter(r, n, w) {
 			return false
 		}
 		text, want = text[:len(text)-n], want[:len(want)-size]
@@ -104,7 +104,7 @@ func foldedPrefix(text []byte, want string) (int, bool) {
 	taken := 0
 	for _, w := range want {
 		r, n := utf8.DecodeRune(text[taken:])
-		if n == 0 || !sameLetter(r, w, n, utf8.RuneLen(w)) {
+		if n == 0 || !sameLetter(r, n, w) {
 			return 0, false
 		}
 		taken += n
@@ -112,10 +112,10 @@ func foldedPrefix(text []byte, want string) (int, bool) {
 	return taken, true
 }
 
-// sameLetter says whether a character of an event is the lower or upper form of
-// one of a pattern. Bytes that are no UTF-8 are like no character.
-func sameLetter(r, want rune, size, wantSize int) bool {
-	if r == utf8.RuneError && size == 1 || want == utf8.RuneError && wantSize == 1 {
+// sameLetter says whether a character of an event, of size bytes, is the lower or
+// upper form of one of a pattern. A byte that is no UTF-8 is like no character.
+func sameLetter(r rune, size int, want rune) bool {
+	if r == utf8.RuneError && size == 1 {
 		return false
 	}
 	return r == want || r == unicode.ToLower(want) || r == unicode.ToUpper(want)
