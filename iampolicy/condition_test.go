@@ -29,6 +29,7 @@ func context() iampolicy.Context {
 	c.SetBool("aws:SecureTransport", true)
 	c.SetTime("aws:CurrentTime", time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC))
 	c.SetAddr("aws:SourceIp", netip.MustParseAddr("203.0.113.9"))
+	c.Set("x:mapped", "::ffff:203.0.113.9")
 	c.SetAddr("x:ip6", netip.MustParseAddr("2001:db8::1"))
 	c.SetBytes("x:bytes", []byte("known good"))
 	c.Set("aws:SourceArn", "arn:aws:sns:eu-west-1:111122223333:alerts:a")
@@ -122,6 +123,7 @@ func TestConditions(t *testing.T) {
 		{`"IpAddress":{"aws:SourceIp":"203.0.113.77/24"}`, true}, // bits of the host are no matter
 		{`"NotIpAddress":{"aws:SourceIp":"203.0.113.0/24"}`, false},
 		{`"IpAddress":{"x:ip6":"2001:DB8::/32"}`, true},
+		{`"IpAddress":{"x:mapped":"203.0.113.0/24"}`, true},
 		{`"IpAddress":{"x:ip6":"0.0.0.0/0"}`, false},
 		{`"IpAddress":{"aws:RequestTag/Team":"0.0.0.0/0"}`, false},
 
@@ -131,6 +133,7 @@ func TestConditions(t *testing.T) {
 		{`"ArnLike":{"aws:SourceArn":"arn:aws:*:alerts:a"}`, false},
 		{`"StringLike":{"aws:SourceArn":"arn:aws:*:alerts:a"}`, true},
 		{`"ArnLike":{"aws:SourceArn":"*"}`, true},
+		{`"ArnLike":{"aws:SourceArn":"arn:aws:sns"}`, false}, // not completed, as a Resource is
 		{`"ArnNotLike":{"aws:SourceArn":"arn:aws:sns:*:*:*"}`, false},
 		{`"ArnNotEquals":{"aws:SourceArn":"arn:aws:sqs:*:*:*"}`, true},
 		{`"ArnLike":{"aws:RequestTag/Team":"arn:aws:sns:*:*:*"}`, false},
@@ -142,7 +145,8 @@ func TestConditions(t *testing.T) {
 		{`"StringNotEquals":{"aws:RequestTag/Team":"${x:none}"}`, true},
 		{`"StringEquals":{"aws:RequestTag/Team":"${x:none, 'blue'}"}`, true},
 		{`"StringEquals":{"aws:RequestTag/Team":"${aws:PrincipalTag/team, 'red'}"}`, true},
-		{`"StringLike":{"aws:RequestTag/Team":"${aws:TagKeys}"}`, false}, // has several values
+		{`"StringEquals":{"aws:TagKeys":"${aws:TagKeys}"}`, false}, // has several values
+		{`"StringEquals":{"aws:RequestTag/Team":"${aws:TagKeys, 'blue'}"}`, false},
 		{`"StringLike":{"aws:PrincipalTag/star":"a${*}"}`, true},
 		{`"StringLike":{"aws:RequestTag/Team":"blu${*}"}`, false},
 		{`"StringLike":{"aws:PrincipalTag/star":"${aws:PrincipalTag/star}"}`, true},
@@ -223,6 +227,29 @@ func TestContextNamesAreWithoutCase(t *testing.T) {
 			if got := c.Get(same); len(got) != 1 || got[0] != "v" {
 				t.Errorf("%s: %v", same, got)
 			}
+		}
+	}
+}
+
+func TestKeysThatFollowFromThePrincipal(t *testing.T) {
+	session := iampolicy.NewSession(dev, "ada")
+	session.ID = "AROAEXAMPLE:ada"
+	service := iampolicy.NewService("config.amazonaws.com")
+	for _, c := range []struct {
+		who       iampolicy.Principal
+		condition string
+	}{
+		{session, `"StringEquals":{"aws:PrincipalArn":"` + dev + `","aws:PrincipalType":"AssumedRole","aws:userid":"AROAEXAMPLE:ada"},"Null":{"aws:username":"true"}`},
+		{iampolicy.NewRoot("111122223333"), `"StringEquals":{"aws:PrincipalArn":"arn:aws:iam::111122223333:root","aws:PrincipalType":"Account","aws:userid":"111122223333"}`},
+		{iampolicy.NewFederatedUser(ada, "fay"), `"StringEquals":{"aws:PrincipalArn":"arn:aws:sts::111122223333:federated-user/fay","aws:PrincipalType":"FederatedUser"},"Null":{"aws:username":"true"}`},
+		{service, `"StringEquals":{"aws:PrincipalServiceName":"config.amazonaws.com"},"Bool":{"aws:PrincipalIsAWSService":"true"},` +
+			`"Null":{"aws:username":"true","aws:PrincipalArn":"true","aws:PrincipalAccount":"true","aws:PrincipalType":"true"}`},
+		{iampolicy.Principal{}, `"StringEquals":{"aws:PrincipalType":"Anonymous"},"Null":{"aws:PrincipalArn":"true","aws:userid":"true"}`},
+	} {
+		at := named(t, "", `{"Effect":"Allow","Principal":"*","Action":"*","Condition":{`+c.condition+`}}`)
+		r := iampolicy.Request{Principal: c.who, Action: "s3:GetObject", Resource: "arn:aws:s3:::b/x", Owner: "111122223333"}
+		if d := iampolicy.Evaluate(&r, &iampolicy.Policies{Resource: &at}); !d.Allowed {
+			t.Errorf("not so of %+v: %s", c.who, c.condition)
 		}
 	}
 }

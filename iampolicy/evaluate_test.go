@@ -82,8 +82,12 @@ func TestEvaluate(t *testing.T) {
 		{"denied by its account's name", user, "", policies{identity: allowAll, resource: `{"Effect":"Deny","Principal":` + aws("111122223333") + `,"Action":"*","Resource":"*"}`},
 			`denied; resource-based policy "resource", statement 1`},
 
+		{"named directly, then by account", user, "", policies{resource: grantTo(aws(ada)) + "," + grantTo(aws("111122223333"))}, "allowed"},
+
 		// Policies of keys and roles must allow by themselves.
 		{"a key's policy must allow", user, "", policies{must: true, identity: allowAll, resource: grantTo(aws(other))}, "denied; no resource-based policy allows it"},
+		{"a key's policy names another's root user", user, "", policies{must: true, identity: allowAll, resource: grantTo(aws("arn:aws:iam::" + other + ":root"))}, "denied; no resource-based policy allows it"},
+		{"a key's policy names what is no account", user, "", policies{must: true, identity: allowAll, resource: grantTo(aws("arn:aws:s3::111122223333:root"))}, "denied; no resource-based policy allows it"},
 		{"a key's policy names the account", user, "", policies{must: true, identity: allowAll, resource: grantTo(aws("111122223333"))}, "allowed"},
 		{"a key's policy names the user", user, "", policies{must: true, resource: grantTo(aws(ada))}, "allowed"},
 
@@ -118,6 +122,7 @@ func TestEvaluate(t *testing.T) {
 			`{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}`,
 			`{"Sid":"Org","Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*","Condition":{"StringNotEqualsIfExists":{"aws:PrincipalOrgID":"o-1"},"BoolIfExists":{"aws:PrincipalIsAWSService":"false"}}}`}}},
 			`denied; resource control policy "rcp" at level 0, statement 1 (Org)`},
+		{"RCP: is for whom it names", user, "", policies{identity: allowAll, rcps: [][]string{{`{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"},{"Effect":"Deny","Principal":` + aws(other) + `,"Action":"*","Resource":"*"}`}}}, "allowed"},
 		{"RCP: not for service-linked roles", linked, "", policies{identity: allowAll, rcps: [][]string{{`{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"}`}}}, "allowed"},
 
 		// Those of no account.
@@ -132,6 +137,7 @@ func TestEvaluate(t *testing.T) {
 			`denied; resource-based policy "resource", statement 2`},
 		{"NotPrincipal with a role doesn't spare its sessions", role, other, policies{identity: allowAll, resource: grantTo(`"*"`) + `,{"Effect":"Deny","NotPrincipal":` + aws(dev) + `,"Action":"*","Resource":"*"}`},
 			`denied; resource-based policy "resource", statement 2`},
+		{"NotPrincipal with an account spares its root user", root, other, policies{resource: grantTo(`"*"`) + `,{"Effect":"Deny","NotPrincipal":` + aws("111122223333") + `,"Action":"*","Resource":"*"}`}, "allowed"},
 		{"NotPrincipal that allows leaves out the account", user, other, policies{identity: allowAll, resource: `{"Effect":"Allow","NotPrincipal":` + aws("111122223333") + `,"Action":"*","Resource":"*"}`},
 			"denied; no resource-based policy allows it"},
 		{"NotPrincipal that allows has all others", user, other, policies{identity: allowAll, resource: `{"Effect":"Allow","NotPrincipal":` + aws(other) + `,"Action":"*","Resource":"*"}`}, "allowed"},
@@ -141,6 +147,7 @@ func TestEvaluate(t *testing.T) {
 		{"NotAction that has it", user, "", policies{identity: `{"Effect":"Allow","NotAction":"s3:Get*","Resource":"*"}`}, "denied; no identity-based policy allows it"},
 		{"NotResource", user, "", policies{identity: `{"Effect":"Allow","Action":"*","NotResource":"arn:aws:s3:::secret/*"}`}, "allowed"},
 		{"NotResource that has it", user, "", policies{identity: `{"Effect":"Allow","Action":"*","NotResource":"arn:aws:s3:::b/*"}`}, "denied; no identity-based policy allows it"},
+		{"no action at all", user, "", policies{identity: `{"Effect":"Allow","Action":[],"Resource":"*"}`}, "denied; no identity-based policy allows it"},
 		{"a resource's policy may leave out which", user, "", policies{resource: `{"Effect":"Allow","Principal":"*","Action":"s3:*"}`}, "allowed"},
 		{"an identity's policy may not", user, "", policies{identity: `{"Effect":"Allow","Action":"s3:*"}`}, "denied; no identity-based policy allows it"},
 	} {
@@ -226,11 +233,20 @@ func TestUniqueIDsNameAPrincipal(t *testing.T) {
 			}
 		}
 	}
-	root := iampolicy.NewUser(ada)
-	root.Canonical = "79a59df9"
+	// The id of a role is the role, not the session.
+	at := named(t, "", grantTo(aws("AROAEXAMPLE")))
+	in := iampolicy.Policies{Resource: &at, Session: []iampolicy.Attached{named(t, "", allowPut)}}
+	if iampolicy.Evaluate(&iampolicy.Request{Principal: role, Action: "s3:GetObject", Resource: "arn:aws:s3:::b/x"}, &in).Allowed {
+		t.Error("a role's id reaches past the session policy")
+	}
+}
+
+func TestCanonicalUserIDNamesAnAccount(t *testing.T) {
+	user := iampolicy.NewUser(ada)
+	user.Canonical = "79a59df9"
 	at := named(t, "", grantTo(`{"CanonicalUser":"79a59df9"}`))
 	in := iampolicy.Policies{Resource: &at, Identity: []iampolicy.Attached{named(t, "", allowGet)}}
-	if !iampolicy.Evaluate(&iampolicy.Request{Principal: root, Action: "s3:GetObject", Resource: "arn:aws:s3:::b/x", Owner: "444455556666"}, &in).Allowed {
+	if !iampolicy.Evaluate(&iampolicy.Request{Principal: user, Action: "s3:GetObject", Resource: "arn:aws:s3:::b/x", Owner: "444455556666"}, &in).Allowed {
 		t.Error("a canonical user id doesn't name its account")
 	}
 }
@@ -250,6 +266,22 @@ func TestMessageIsInAWSsWords(t *testing.T) {
 	} {
 		if got := iampolicy.Evaluate(&r, &c.in).Message(&r); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)
+		}
+	}
+}
+
+func TestStatementWithoutActionsOrTestsAppliesToNothing(t *testing.T) {
+	for name, s := range map[string]iampolicy.Statement{
+		"no action":  {Effect: iampolicy.Allow, Resources: []string{"*"}},
+		"no effect":  {Actions: []string{"*"}, Resources: []string{"*"}},
+		"no test":    {Effect: iampolicy.Allow, Actions: []string{"*"}, Resources: []string{"*"}, Conditions: []iampolicy.Condition{{Key: "aws:username", Values: []string{"ada"}}}},
+		"no element": {},
+	} {
+		p := &iampolicy.Policy{Statements: []iampolicy.Statement{s}}
+		d := iampolicy.Evaluate(&iampolicy.Request{Principal: iampolicy.NewUser(ada), Action: "s3:GetObject", Resource: "*"},
+			&iampolicy.Policies{Identity: []iampolicy.Attached{{Policy: p}, {}}})
+		if d.Allowed {
+			t.Errorf("%s: %s", name, d)
 		}
 	}
 }

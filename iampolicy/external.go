@@ -35,7 +35,7 @@ func (z Zone) has(g *Grant) bool {
 		return slices.Contains(z.Accounts, g.Account)
 	}
 	if ps := g.Statement.Principal; ps != nil {
-		return slices.Contains(ps.Service, g.Principal) && isFixed(g.Principal) || slices.Contains(z.CanonicalUsers, g.Principal)
+		return slices.Contains(ps.Service, g.Principal) || slices.Contains(z.CanonicalUsers, g.Principal)
 	}
 	return false
 }

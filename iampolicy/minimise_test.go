@@ -66,6 +66,12 @@ func TestMinimise(t *testing.T) {
 		{"conditions stay apart", []iampolicy.Need{{Action: "iam:PassRole", Resources: []string{dev}, Conditions: passed}, need("iam:GetRole", dev)},
 			document(`{"Effect":"Allow","Action":"iam:PassRole","Resource":"` + dev + `","Condition":{"StringEquals":{"iam:PassedToService":"ec2.amazonaws.com"}}},` +
 				`{"Effect":"Allow","Action":"iam:GetRole","Resource":"` + dev + `"}`)},
+		{"equal conditions, otherwise written", []iampolicy.Need{
+			{Action: "s3:GetObject", Resources: []string{bucket}, Conditions: []iampolicy.Condition{
+				{Operator: iampolicy.Operator{Test: iampolicy.StringEquals}, Key: "a:b", Values: []string{"2", "1", "2"}}, {Operator: iampolicy.Operator{Test: iampolicy.Bool}, Key: "a:c", Values: []string{"true"}}}},
+			{Action: "s3:PutObject", Resources: []string{bucket}, Conditions: []iampolicy.Condition{
+				{Operator: iampolicy.Operator{Test: iampolicy.Bool}, Key: "a:c", Values: []string{"true"}}, {Operator: iampolicy.Operator{Test: iampolicy.StringEquals}, Key: "a:b", Values: []string{"1", "2"}}}},
+		}, document(`{"Effect":"Allow","Action":["s3:GetObject","s3:PutObject"],"Resource":"arn:aws:s3:::b","Condition":{"Bool":{"a:c":"true"},"StringEquals":{"a:b":["1","2"]}}}`)},
 		{"none", nil, ""},
 	} {
 		if got := minimise(t, managed, c.needs...); got != c.want {
@@ -98,6 +104,14 @@ func TestMinimiseKeepsTheLimit(t *testing.T) {
 	}
 	if _, err := iampolicy.Minimise(needs[:1], iampolicy.Limit{Size: 80, Policies: 1}); !errors.As(err, &large) || large.Need != 0 || !strings.Contains(err.Error(), "DescribeSomethingLong000 on *") {
 		t.Errorf("a policy of 80 characters: %v", err)
+	}
+	two := []iampolicy.Need{need("s3:GetObject", "arn:aws:s3:::a"), need("sqs:SendMessage", "arn:aws:sqs:::b")}
+	exact := len(minimise(t, managed, two...))
+	for room, want := range map[int]int{exact: 1, exact - 1: 2} {
+		policies, err := iampolicy.Minimise(two, iampolicy.Limit{Size: room, Policies: 2})
+		if err != nil || len(policies) != want {
+			t.Errorf("%d policies in %d characters, want %d; %v", len(policies), room, want, err)
+		}
 	}
 	var wide iampolicy.Need
 	wide.Action = "s3:GetObject"

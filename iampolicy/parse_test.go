@@ -235,3 +235,28 @@ func TestStringsAreReadAsJSONHasThem(t *testing.T) {
 		t.Errorf("got %q, want %q", p.ID, want)
 	}
 }
+
+func TestEachKindTakesItsOwn(t *testing.T) {
+	for kind, list := range map[iampolicy.Kind][]string{
+		iampolicy.Identity: {
+			`{"Version":"2012-10-17","Statement":[{"Sid":"A1","Effect":"Allow","NotAction":"iam:*","NotResource":"arn:aws:s3:::b/${aws:username}","Condition":{"Bool":{"a:b":"${a:c}"},"Null":{"a:d":true}}}]}`,
+			`{"Statement":{"Effect":"Deny","Action":["*","s3:*"],"Resource":["*","arn:aws:sqs"],"Condition":{"IpAddress":{"aws:SourceIp":["::1","10.0.0.0/8"]},"DateLessThan":{"a:e":["2026","1772600767"]},"NumericEquals":{"a:f":-1.5},"BinaryEquals":{"a:g":"AAEC"}}}}`,
+		},
+		iampolicy.Resource: {
+			`{"Id":"x","Statement":{"Sid":"with spaces","Effect":"Allow","NotPrincipal":{"AWS":"111122223333"},"Action":"ecr:*"}}`,
+			`{"Statement":{"Effect":"Allow","Principal":{"AWS":["*"]},"Action":"s3:GetObject","Resource":"*"}}`,
+		},
+		iampolicy.Trust: {`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Federated":"accounts.google.com"},"Action":["sts:AssumeRoleWithWebIdentity","STS:TagSession"]}}`},
+		iampolicy.SCP:   {`{"Version":"2012-10-17","Statement":{"Effect":"Allow","NotAction":"s3:*","Resource":"arn:aws:s3:::b","Condition":{"Bool":{"a:b":"true"}}}}`},
+		iampolicy.RCP: {
+			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}`,
+			`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"s3:*","NotResource":"arn:aws:s3:::b"}}`,
+		},
+	} {
+		for _, text := range list {
+			if _, err := iampolicy.Parse(text, kind); err != nil {
+				t.Errorf("%s %s\n%v", kind, text, err)
+			}
+		}
+	}
+}

@@ -13,8 +13,10 @@ const (
 	// BlockPublicAccess is the meaning of Amazon S3: a statement is public that
 	// allows everyone, unless a condition holds it to fixed values, without
 	// wildcards or variables, of a key that somebody owns. Statements that deny
-	// don't count. Source: Amazon S3 User Guide, "Blocking public access to your
-	// Amazon S3 storage", under "The meaning of public".
+	// don't count. It is for a bucket's policy: an access point's is public also
+	// where only s3:DataAccessPointArn holds it. Source: Amazon S3 User Guide,
+	// "Blocking public access to your Amazon S3 storage", under "The meaning of
+	// public".
 	BlockPublicAccess Definition = iota
 	// AccessAnalyzer is the meaning that IAM Access Analyzer's findings go by: an
 	// ARN may have wildcards where its account is fixed, an identity provider's
