@@ -18,7 +18,7 @@ const (
 
 // node is a JSON value with its place.
 type node struct {
-	kind    kind
+	kind    jsonKind
 	at      int
 	text    string // of a string; a number or a literal as it is written
 	members []member
@@ -31,10 +31,10 @@ type member struct {
 	value node
 }
 
-type kind uint8
+type jsonKind uint8
 
 const (
-	kindNull kind = iota
+	kindNull jsonKind = iota
 	kindBool
 	kindNumber
 	kindString
@@ -42,9 +42,9 @@ const (
 	kindObject
 )
 
-var kindNames = [...]string{"null", "true or false", "a number", "a string", "a list", "an object"}
+var jsonKinds = [...]string{"null", "true or false", "a number", "a string", "a list", "an object"}
 
-func (k kind) String() string { return kindNames[k] }
+func (k jsonKind) String() string { return jsonKinds[k] }
 
 // scanner reads JSON text into nodes. encoding/json has no positions and keeps
 // the last of two members of one name, where a policy with both is wrong.
@@ -137,7 +137,7 @@ func (s *scanner) value() (node, error) {
 	return n, err
 }
 
-func (s *scanner) literal() (kind, string, error) {
+func (s *scanner) literal() (jsonKind, string, error) {
 	for _, word := range []string{"true", "false", "null"} {
 		if strings.HasPrefix(s.text[s.pos:], word) {
 			s.pos += len(word)

@@ -219,3 +219,35 @@ func TestMinimisedIsNeverLongerThanThePlainWays(t *testing.T) {
 		}
 	})
 }
+
+// TestStatementsOverlap has needs for which the smallest statements share what they
+// allow, or take from each other what was put in twice.
+func TestStatementsOverlap(t *testing.T) {
+	for name, c := range map[string]struct{ needs, want string }{ // action letters, a colon, resource digits
+		"two blocks that meet in one action": {"a:012 b:012 c:01234 d:234 e:234", "abc:012 cde:234"},
+		"resources given up":                 {"a:01 b:023 c:02 d:02", "a:01 b:3 bcd:02"},
+		"actions given up too":               {"a:023 b:03 c:0123 d:012", "a:2 abc:03 cd:012"},
+	} {
+		read := func(text string) (needs []iampolicy.Need, statements []iampolicy.Statement) {
+			for _, word := range strings.Fields(text) {
+				letters, digits, _ := strings.Cut(word, ":")
+				s := iampolicy.Statement{Effect: iampolicy.Allow}
+				for _, r := range digits {
+					s.Resources = append(s.Resources, "arn:aws:service:::resource-"+string(r))
+				}
+				for _, a := range letters {
+					s.Actions = append(s.Actions, "service:Action"+string(a))
+					needs = append(needs, iampolicy.Need{Action: "service:Action" + string(a), Resources: s.Resources})
+				}
+				statements = append(statements, s)
+			}
+			return needs, statements
+		}
+		needs, _ := read(c.needs)
+		_, statements := read(c.want)
+		want := (&iampolicy.Policy{Version: iampolicy.Version2012, Statements: statements}).String()
+		if got := minimise(t, managed, needs...); got != want {
+			t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
+		}
+	}
+}

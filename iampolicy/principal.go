@@ -101,17 +101,17 @@ func (ps *Principals) reach(p *Principal) reach {
 	for _, name := range ps.AWS {
 		best = max(best, p.named(name))
 	}
-	if p.Type == Service && named(ps.Service, p.Name) || p.Type == Provided && named(ps.Federated, p.Name) {
+	if p.Type == Service && lists(ps.Service, p.Name) || p.Type == Provided && lists(ps.Federated, p.Name) {
 		best = directly
 	}
-	if p.Canonical != "" && p.inAccount() && named(ps.CanonicalUser, p.Canonical) {
+	if p.Canonical != "" && p.inAccount() && lists(ps.CanonicalUser, p.Canonical) {
 		best = max(best, p.account())
 	}
 	return best
 }
 
-// named says whether a name, or "*", is in a list.
-func named(list []string, name string) bool {
+// lists says whether a name, or "*", is in a list.
+func lists(list []string, name string) bool {
 	for _, n := range list {
 		if n == name || n == "*" {
 			return true

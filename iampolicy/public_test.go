@@ -122,7 +122,10 @@ func TestExternalGrants(t *testing.T) {
 		{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"ArnLike":{"aws:SourceArn":"arn:aws:sns:*:111122223333:*"}}},
 		{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"ForAnyValue:StringLike":{"aws:PrincipalOrgPaths":"o-home/*"}}},
 		{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:SourceVpce":["vpce-1","vpce-2"],"aws:SourceVpc":"vpc-1"}}},
-		{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`, iampolicy.AnyKind)
+		{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"},
+		{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalServiceName":"sns.amazonaws.com"}}},
+		{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:userid":["111122223333","AIDAOTHER"]}}},
+		{"Effect":"Allow","NotPrincipal":{"AWS":"999988887777"},"Action":"*","Resource":"*","Condition":{"StringEquals":{"kms:CallerAccount":"111122223333"}}}]}`, iampolicy.AnyKind)
 	var got []string
 	for _, g := range p.ExternalGrants(zone) {
 		got = append(got, fmt.Sprintf("%v, account %q", g, g.Account))
@@ -135,6 +138,7 @@ func TestExternalGrants(t *testing.T) {
 		`statement 5 (Other) allows * bounded by aws:PrincipalOrgID o-other, account ""`,
 		`statement 8 allows * bounded by aws:SourceVpce vpce-1 or vpce-2, aws:SourceVpc vpc-1, account ""`,
 		`statement 9 allows *, bounded by nothing, account ""`,
+		`statement 11 allows * bounded by aws:userid 111122223333 or AIDAOTHER, account ""`,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
