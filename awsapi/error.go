@@ -82,6 +82,13 @@ func (e *Error) ErrorMessage() string { return e.Message }
 // ErrorFault implements smithy.APIError.
 func (e *Error) ErrorFault() smithy.ErrorFault { return e.Fault }
 
+// Refused says that the service has not carried out the call: it turned it down,
+// or was too busy to take it. After any other error the call may have taken
+// effect.
+func (e *Error) Refused() bool {
+	return e.Status >= 400 && e.Status < 500 || e.Status == http.StatusServiceUnavailable || e.throttled()
+}
+
 // throttlingCodes are the codes by which services ask to slow down, as the
 // standard retry mode of AWS's SDKs has them.
 var throttlingCodes = []string{

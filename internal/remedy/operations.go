@@ -37,6 +37,12 @@ const (
 	SettleNatural Settlement = "natural" // sent again: a repeat is harmless
 )
 
+// repeatable says whether a write may be sent again although it may have taken
+// effect. What is in no table may not.
+func (w WriteOperation) repeatable() bool {
+	return w.Settle == SettleToken || w.Settle == SettleNatural
+}
+
 // Lookup is a read that finds a write's effect.
 type Lookup struct {
 	Operation string         `yaml:"operation"`
