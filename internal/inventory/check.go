@@ -70,10 +70,23 @@ func child(node ast.Node, key string) (where, value ast.Node) {
 		}
 	case *ast.SequenceNode:
 		if i, err := strconv.Atoi(key); err == nil && i >= 0 && i < len(n.Values) {
-			return n.Values[i], n.Values[i]
+			return first(n.Values[i]), n.Values[i]
 		}
 	}
 	return nil, nil
+}
+
+// first is where a node begins; a map's own token is behind its first key.
+func first(node ast.Node) ast.Node {
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		if len(n.Values) > 0 {
+			return n.Values[0].Key
+		}
+	case *ast.MappingValueNode:
+		return n.Key
+	}
+	return node
 }
 
 var typeForm = regexp.MustCompile(`^AWS::[A-Za-z0-9]+::[A-Za-z0-9]+$`)
@@ -113,7 +126,7 @@ func (c *checker) check(t *Type) {
 	}
 	if t.CreationTime != "" {
 		if s := c.path("resourceCreationTime", element, t.CreationTime); s != nil && s.Type != awsapi.Timestamp {
-			c.add("resourceCreationTime", "a timestamp", "%s is a %s", t.CreationTime, s.Type)
+			c.add("resourceCreationTime", "a timestamp", "%s is of type %s", t.CreationTime, s.Type)
 		}
 	}
 	c.tags("tags", element, t.Tags)
@@ -185,7 +198,7 @@ func (c *checker) template(place, tmpl string, s *awsapi.Shape) {
 			continue
 		}
 		if got := c.path(place, s, name); got != nil && got.Type != awsapi.String {
-			c.add(place, "a text", "%s is a %s", name, got.Type)
+			c.add(place, "a text", "%s is of type %s", name, got.Type)
 		}
 	}
 }
@@ -207,7 +220,7 @@ func (c *checker) tags(place string, s *awsapi.Shape, t *Tags) {
 		return
 	}
 	if list.Type != awsapi.List {
-		c.add(place+"/each", "a list", "%s is a %s", t.Each, list.Type)
+		c.add(place+"/each", "a list", "%s is of type %s", t.Each, list.Type)
 		return
 	}
 	c.path(place+"/key", list.Elem.Shape, t.Key)
@@ -220,7 +233,7 @@ func (c *checker) relationships(t *Type, element *awsapi.Shape) {
 		source := c.path(place+"/each", element, r.Each)
 		if r.Each != "" && source != nil {
 			if source.Type != awsapi.List {
-				c.add(place+"/each", "a list", "%s is a %s", r.Each, source.Type)
+				c.add(place+"/each", "a list", "%s is of type %s", r.Each, source.Type)
 				continue
 			}
 			source = source.Elem.Shape

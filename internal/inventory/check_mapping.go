@@ -53,7 +53,7 @@ func (c *checker) keyed(place string, s *awsapi.Shape, raw map[string]any) value
 			got = c.path(here, s, p)
 			if v.each && got != nil {
 				if got.Type != awsapi.List {
-					c.add(here, "a list", "%s is a %s", p, got.Type)
+					c.add(here, "a list", "%s is of type %s", p, got.Type)
 					continue
 				}
 				v.list, got = true, got.Elem.Shape
@@ -94,7 +94,7 @@ func (c *checker) keyed(place string, s *awsapi.Shape, raw map[string]any) value
 	v.list = v.list || got != nil && got.Type == awsapi.List
 	c.taken(place, got)
 	if v.milliseconds && got != nil && got.Type != awsapi.Timestamp {
-		c.add(place+"/$milliseconds", "a timestamp", "%s is a %s", v.from, got.Type)
+		c.add(place+"/$milliseconds", "a timestamp", "%s is of type %s", v.from, got.Type)
 	}
 	c.enum(place+"/$values", got, slices.Sorted(maps.Keys(v.values)))
 	return v

@@ -13,7 +13,8 @@ import (
 	"github.com/knowngood/knowngood/awsapi"
 )
 
-// session is one collection. It is the Caller that counts and bounds the calls.
+// session is one collection. It is the Caller that counts, bounds and paces the
+// calls.
 type session struct {
 	*Collector
 	place knowngood.Place
@@ -21,6 +22,7 @@ type session struct {
 
 	mu     sync.Mutex
 	calls  map[string]int
+	paces  map[string]*pace // by service
 	errors []knowngood.ReadError
 }
 
@@ -34,11 +36,30 @@ func (c *Collector) session(place knowngood.Place) *session {
 		p, _ := c.Catalog.Partition(place.Region)
 		place.Partition = cmp.Or(p.ID, "aws")
 	}
-	return &session{Collector: c, place: place, slots: make(chan struct{}, n), calls: map[string]int{}}
+	return &session{Collector: c, place: place, slots: make(chan struct{}, n), calls: map[string]int{}, paces: map[string]*pace{}}
 }
 
-// Call implements awsapi.Caller.
+// Call implements awsapi.Caller. A call that the service throttles is made again
+// after a pause.
 func (s *session) Call(ctx context.Context, service, operation string, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
+	p := s.pace(service)
+	for try := 1; ; try++ {
+		if err := p.wait(ctx, s.Clock); err != nil {
+			return nil, err
+		}
+		out, err := s.once(ctx, service, operation, in, opts)
+		if !throttled(err) {
+			p.faster()
+			return out, err
+		}
+		if p.slower(s.Clock.Now()); try == throttledTries {
+			return nil, err
+		}
+	}
+}
+
+// once makes a call as soon as fewer than the bound are under way.
+func (s *session) once(ctx context.Context, service, operation string, in map[string]any, opts []awsapi.CallOption) (map[string]any, error) {
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
@@ -49,6 +70,17 @@ func (s *session) Call(ctx context.Context, service, operation string, in map[st
 	s.calls[service+":"+operation]++
 	s.mu.Unlock()
 	return s.Caller.Call(ctx, service, operation, in, opts...)
+}
+
+func (s *session) pace(service string) *pace {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.paces[service]
+	if p == nil {
+		p = &pace{}
+		s.paces[service] = p
+	}
+	return p
 }
 
 // pages calls an operation of the type's service in the session's Region.
