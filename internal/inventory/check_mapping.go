@@ -26,8 +26,8 @@ func (c *checker) value(place string, s *awsapi.Shape, raw any) value {
 	case string:
 		v := value{from: raw}
 		got := c.path(place, s, raw)
-		v.list = got != nil && got.Type == awsapi.List
-		c.taken(place, got)
+		v.list = c.list(got)
+		c.taken(place, got, false)
 		return v
 	case map[string]any:
 		return c.keyed(place, s, raw)
@@ -39,7 +39,7 @@ func (c *checker) value(place string, s *awsapi.Shape, raw any) value {
 // keyed compiles a mapping with keys.
 func (c *checker) keyed(place string, s *awsapi.Shape, raw map[string]any) value {
 	var v value
-	got := s
+	got, times, open := s, false, false
 	for _, key := range slices.Sorted(maps.Keys(raw)) {
 		arg, here := raw[key], place+"/"+key
 		switch key {
@@ -56,11 +56,14 @@ func (c *checker) keyed(place string, s *awsapi.Shape, raw map[string]any) value
 					c.add(here, "a list", "%s is of type %s", p, got.Type)
 					continue
 				}
-				v.list, got = true, got.Elem.Shape
+				v.list, got = c.list(got), got.Elem.Shape
 			}
-		case "$milliseconds":
-			if v.milliseconds, _ = arg.(bool); !v.milliseconds {
-				c.add(here, "true", "$milliseconds is %v", arg)
+		case "$as":
+			name, _ := arg.(string)
+			if v.as = forms[name]; v.as == nil {
+				c.add(here, strings.Join(slices.Sorted(maps.Keys(forms)), ", "), "$as is %v", arg)
+			} else if name == "milliseconds" || name == "date" {
+				times = true
 			}
 		case "$values":
 			var ok bool
@@ -70,18 +73,22 @@ func (c *checker) keyed(place string, s *awsapi.Shape, raw map[string]any) value
 			for word := range v.values {
 				v.values[word] = integer(v.values[word])
 			}
+		case "$notSecret":
+			if open, _ = arg.(bool); !open {
+				c.add(here, "true", "$notSecret is %v", arg)
+			}
 		case "$default":
 			v.otherwise = integer(arg)
 		default:
 			if strings.HasPrefix(key, "$") {
-				c.add(here, "$from, $each, $milliseconds, $values or $default", "the key %s is not known", key)
+				c.add(here, "$from, $each, $as, $values, $default or $notSecret", "the key %s is not known", key)
 				continue
 			}
 			v.object = true
 		}
 	}
 	if v.object {
-		if v.milliseconds || v.values != nil || v.otherwise != nil {
+		if v.as != nil || v.values != nil || v.otherwise != nil || open {
 			c.add(place, "members, or how one value is written", "the mapping has both")
 		}
 		c.members(place, &v, got, raw)
@@ -91,10 +98,10 @@ func (c *checker) keyed(place string, s *awsapi.Shape, raw map[string]any) value
 		c.add(place, "$from or $each, or the members of an object", "the mapping says of nothing what it is made of")
 		return v
 	}
-	v.list = v.list || got != nil && got.Type == awsapi.List
-	c.taken(place, got)
-	if v.milliseconds && got != nil && got.Type != awsapi.Timestamp {
-		c.add(place+"/$milliseconds", "a timestamp", "%s is of type %s", v.from, got.Type)
+	v.list = v.list || c.list(got)
+	c.taken(place, got, open)
+	if times && got != nil && got.Type != awsapi.Timestamp {
+		c.add(place+"/$as", "a timestamp", "%s is of type %s", v.from, got.Type)
 	}
 	c.enum(place+"/$values", got, slices.Sorted(maps.Keys(v.values)))
 	return v
@@ -112,11 +119,20 @@ func (c *checker) members(place string, v *value, s *awsapi.Shape, raw map[strin
 	}
 }
 
-// taken refuses a structure that is taken as it is: its members would have the
-// API's names, which are not AWS Config's.
-func (c *checker) taken(place string, s *awsapi.Shape) {
+// list says whether a value of the shape is an empty list where it is not there.
+func (c *checker) list(s *awsapi.Shape) bool {
+	return s != nil && s.Type == awsapi.List && !c.omit
+}
+
+// taken refuses a value that must not be taken as it is: a structure, for its
+// members would have the API's names, which are not AWS Config's; and a secret,
+// for items are kept and shown.
+func (c *checker) taken(place string, s *awsapi.Shape, open bool) {
 	for s != nil && s.Type == awsapi.List {
 		s = s.Elem.Shape
+	}
+	if s != nil && s.Is(awsapi.Sensitive) && !open {
+		c.add(place, "no secrets, or $notSecret", "the model calls %s sensitive", s.Name)
 	}
 	if s != nil && s.Type == awsapi.Structure && !s.Is(awsapi.Document) {
 		c.add(place, "its members one by one", "the structure %s is taken whole, and its members would have the API's names", s.Name)

@@ -29,9 +29,17 @@ func models(t testing.TB) *awsapi.Catalog {
 	return c
 }
 
+var loaded = sync.OnceValues(func() (*Table, error) {
+	c, err := embedded()
+	if err != nil {
+		return nil, err
+	}
+	return LoadTypes(library.FS, c)
+})
+
 func libraryTable(t testing.TB) *Table {
 	t.Helper()
-	table, err := LoadTypes(library.FS, models(t))
+	table, err := loaded()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,11 @@ package inventory
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -17,9 +20,9 @@ type value struct {
 	members []member
 	object  bool // has members; else the value is taken as it is
 
-	milliseconds bool           // a time as milliseconds since 1970
-	values       map[string]any // what a word of the API is in the item
-	otherwise    any            // the value where the answer has none
+	as        func(any) any  // how it is written; nil: as it is
+	values    map[string]any // what a word of the API is in the item
+	otherwise any            // the value where the answer has none
 }
 
 type member struct {
@@ -101,10 +104,46 @@ func (v *value) write(found any) any {
 			return word
 		}
 	}
-	if t, ok := found.(time.Time); ok && v.milliseconds {
-		return t.UnixMilli()
+	if v.as != nil {
+		found = v.as(found)
 	}
 	return plain(found)
+}
+
+// forms are how a value can be written, by name. What a form is not for stays as
+// it is.
+var forms = map[string]func(any) any{
+	"milliseconds": func(v any) any {
+		if t, ok := v.(time.Time); ok {
+			return t.UnixMilli()
+		}
+		return v
+	},
+	"date": func(v any) any {
+		if t, ok := v.(time.Time); ok {
+			return t.UTC().Format("Jan 2, 2006 3:04:05 PM")
+		}
+		return v
+	},
+	"integer": func(v any) any {
+		if s, ok := v.(string); ok {
+			if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+				return n
+			}
+		}
+		return v
+	},
+	"json": func(v any) any {
+		if s, ok := v.(string); ok {
+			d := json.NewDecoder(strings.NewReader(s))
+			d.UseNumber()
+			var parsed any
+			if d.Decode(&parsed) == nil && !d.More() {
+				return parsed
+			}
+		}
+		return v
+	},
 }
 
 // timeForm is how AWS Config writes times.
@@ -117,6 +156,12 @@ func plain(v any) any {
 		return v.UTC().Format(timeForm)
 	case []byte:
 		return base64.StdEncoding.EncodeToString(v)
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return n
+		}
+		f, _ := v.Float64() // beyond the range it is infinite, and JSON says no more
+		return f
 	case []any:
 		out := make([]any, len(v))
 		for i, e := range v {

@@ -83,7 +83,7 @@ func TestMappings(t *testing.T) {
 		`{volumeId: VolumeId, encrypted: Encrypted, iops: Iops}`:                           {"volumeId": "vol-1", "encrypted": false},
 		`{state: {value: State}, sse: {value: SseType}}`:                                   {"state": m{"value": "in-use"}},
 		`{createTime: CreateTime}`:                                                         {"createTime": "2026-11-24T08:30:00.120Z"},
-		`{createTime: {$from: CreateTime, $milliseconds: true}}`:                           {"createTime": at.UnixMilli()},
+		`{createTime: {$from: CreateTime, $as: milliseconds}}`:                             {"createTime": at.UnixMilli()},
 		`{attachments: {$each: Attachments, device: Device}, tags: {$each: Tags, k: Key}}`: {"attachments": []any{m{"device": "/dev/sdf"}, m{}}, "tags": []any{}},
 		`{devices: "Attachments[].Device"}`:                                                {"devices": []any{"/dev/sdf"}},
 		`{devices: {$each: "Attachments[].Device", value: "."}}`:                           {"devices": []any{m{"value": "/dev/sdf"}}},

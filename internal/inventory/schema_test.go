@@ -68,6 +68,17 @@ func (s schemas) of(t *testing.T, typ string) map[string]string {
 	return kinds
 }
 
+// elsewhere are paths that AWS Config's items have by other sources than its
+// schemas and sample items.
+var elsewhere = map[string]string{
+	"AWS::Lambda::Function supplementaryConfiguration.Policy":                                                            "Cloud Custodian reads the function's policy there, c7n/resources/awslambda.py",
+	"AWS::ElasticLoadBalancing::LoadBalancer supplementaryConfiguration.LoadBalancerAttributes.accessLog.emitInterval":   "the SDK's name; the sample's access log is off",
+	"AWS::ElasticLoadBalancing::LoadBalancer supplementaryConfiguration.LoadBalancerAttributes.accessLog.s3BucketName":   "likewise",
+	"AWS::ElasticLoadBalancing::LoadBalancer supplementaryConfiguration.LoadBalancerAttributes.accessLog.s3BucketPrefix": "likewise",
+	"AWS::EC2::VPCPeeringConnection configuration.status.code":                                                           "the sample item has an object where the schema has text",
+	"AWS::EC2::VPCPeeringConnection configuration.status.message":                                                        "likewise",
+}
+
 // has says whether AWS Config's items have a path: the schema lists it, or says
 // nothing of it and the sample item has it.
 func (s schemas) has(kinds map[string]string, typ, path string) bool {
@@ -117,7 +128,7 @@ func TestEveryPathIsAWSConfigs(t *testing.T) {
 			t.Errorf("%s emits nothing", name)
 		}
 		for _, path := range emits {
-			if !s.has(kinds, name, path) {
+			if !s.has(kinds, name, path) && elsewhere[name+" "+path] == "" {
 				t.Errorf("%s: AWS Config has no %s", name, path)
 			}
 		}

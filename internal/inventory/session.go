@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"iter"
+	"maps"
 	"strings"
 	"sync"
 
@@ -102,14 +102,72 @@ func (s *session) vars() map[string]string {
 	return map[string]string{"partition": s.place.Partition, "account": s.place.Account, "region": s.place.Region}
 }
 
+// found is an element of a list, with the variables that templates over it may
+// name.
+type found struct {
+	element any
+	vars    map[string]string
+}
+
+// listError is the failure of one of a list's calls.
+type listError struct {
+	operation string
+	error
+}
+
+func (e *listError) Unwrap() error { return e.error }
+
+// list gives what a type's list holds. An error is a *listError; after one, what
+// else can be listed follows.
+func (s *session) list(ctx context.Context, t *Type) iter.Seq2[found, error] {
+	if t.List.For == nil {
+		return s.elements(ctx, t, &t.List.Call, s.vars())
+	}
+	return func(yield func(found, error) bool) {
+		for parent, err := range s.elements(ctx, t, &t.List.For.Call, s.vars()) {
+			if err != nil {
+				if !yield(found{}, err) {
+					return
+				}
+				continue
+			}
+			for name, path := range t.List.For.As {
+				parent.vars[name], _ = at(parent.element, path).(string)
+			}
+			for f, err := range s.elements(ctx, t, &t.List.Call, parent.vars) {
+				if !yield(f, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// elements gives the elements of all of a call's pages.
+func (s *session) elements(ctx context.Context, t *Type, call *Call, vars map[string]string) iter.Seq2[found, error] {
+	return func(yield func(found, error) bool) {
+		for page, err := range s.pages(ctx, t, call.Operation, input(call.Input, vars, nil)) {
+			if err != nil {
+				yield(found{}, &listError{call.Operation, err})
+				return
+			}
+			for _, e := range elements(page, call.Items) {
+				if !yield(found{e, maps.Clone(vars)}, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // here says whether an element is in the session's Region.
-func (s *session) here(ctx context.Context, t *Type, element any) (bool, error) {
+func (s *session) here(ctx context.Context, t *Type, f found) (bool, error) {
 	if t.Region == nil {
 		return true, nil
 	}
-	region, _ := at(element, t.Region.Member).(string)
-	if t.Region.Member == "" || region == "" {
-		out, err := s.Call(ctx, t.Service, t.Region.Operation, input(t.Region.Input, s.vars(), element), s.options()...)
+	region, _ := at(f.element, t.Region.Member).(string)
+	if region == "" && t.Region.Operation != "" {
+		out, err := s.Call(ctx, t.Service, t.Region.Operation, input(t.Region.Input, f.vars, f.element), s.options()...)
 		if err != nil {
 			return false, err
 		}
@@ -119,10 +177,12 @@ func (s *session) here(ctx context.Context, t *Type, element any) (bool, error) 
 		region = name
 	}
 	if region == "" {
-		return false, fmt.Errorf("%s gives no Region", t.Region.Operation)
+		return false, errNoRegion
 	}
 	return region == s.place.Region, nil
 }
+
+var errNoRegion = errors.New("the answer names no Region")
 
 // wanted says whether some rule reads one of the members.
 func (s *session) wanted(typ string, gives []string) bool {

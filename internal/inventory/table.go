@@ -37,10 +37,12 @@ type Type struct {
 	ARN              string `yaml:"arn"`
 	AvailabilityZone string `yaml:"availabilityZone"`
 
-	CreationTime  string         `yaml:"resourceCreationTime"` // path
-	Tags          *Tags          `yaml:"tags"`
-	Relationships []Relation     `yaml:"relationships"`
-	Configuration map[string]any `yaml:"configuration"`
+	CreationTime  string     `yaml:"resourceCreationTime"` // path
+	Tags          *Tags      `yaml:"tags"`
+	Relationships []Relation `yaml:"relationships"`
+	// OmitEmptyLists: a list that an answer lacks is left out of the item.
+	OmitEmptyLists bool           `yaml:"omitEmptyLists"`
+	Configuration  map[string]any `yaml:"configuration"`
 	// Details are further calls for each resource.
 	Details []Detail `yaml:"details"`
 
@@ -62,9 +64,19 @@ type List struct {
 	// ID is, where the list gives no more than ids, the template of an id; each
 	// resource is then read by Read.
 	ID string `yaml:"id"`
+	// For is, where the list is one of many, what each of them belongs to.
+	For *Parents `yaml:"for"`
 }
 
-// RegionOf finds a listed element's Region: its member, else a call.
+// Parents is the call that lists what has a list of resources each.
+type Parents struct {
+	Call `yaml:",inline"`
+	// As are variables for the templates of the type: paths in a parent.
+	As map[string]string `yaml:"as"`
+}
+
+// RegionOf finds a listed element's Region: its member, else a call, if there is
+// one.
 type RegionOf struct {
 	Member    string            `yaml:"member"`
 	Operation string            `yaml:"operation"`
@@ -73,8 +85,9 @@ type RegionOf struct {
 	Names     map[string]string `yaml:"names"` // what the answer says, where it is not the Region's name; "" for nothing
 }
 
-// Tags says where an element or answer has its tags.
+// Tags says where an element or answer has its tags: in a map, or in a list.
 type Tags struct {
+	Map   string `yaml:"map"`
 	Each  string `yaml:"each"`
 	Key   string `yaml:"key"`
 	Value string `yaml:"value"`
@@ -145,6 +158,9 @@ func (t *Type) Emits() []string {
 // may call, sorted.
 func (t *Type) Operations() []string {
 	out := []string{t.List.Operation}
+	if t.List.For != nil {
+		out = append(out, t.List.For.Operation)
+	}
 	if t.Read != nil {
 		out = append(out, t.Read.Operation)
 	}
