@@ -171,9 +171,7 @@ func (c *checker) call(place string, call *Call) *awsapi.Shape {
 		return nil
 	}
 	c.inputs(place+"/input", op, call.Input)
-	if _, paged := op.Service.Paginator(op.Name); !paged && slices.ContainsFunc(pageMembers, func(m string) bool { return op.Output.Member(m) != nil }) {
-		c.add(place+"/operation", "an operation whose pages the models know", "%s has pages, and the models don't say how to ask for them", op.Name)
-	}
+	c.pages(place, op, call)
 	if call.Items == "" {
 		c.add(place, "a path", "%s has no items", place)
 		return nil
@@ -198,6 +196,23 @@ func (c *checker) operation(place, name string) *awsapi.Operation {
 		c.add(place, "an operation that reads", "%s is of another class", name)
 	}
 	return op
+}
+
+// pages refuses a call whose further pages nobody would ask for.
+func (c *checker) pages(place string, op *awsapi.Operation, call *Call) {
+	for _, name := range slices.Sorted(maps.Keys(call.Pages)) {
+		if op.Input.Member(name) == nil {
+			c.add(place+"/pages/"+name, "a member of its input", "%s has no input %s", op.Name, name)
+		}
+		c.text(place+"/pages/"+name, op.Output, call.Pages[name])
+	}
+	_, known := op.Service.Paginator(op.Name)
+	switch {
+	case known && call.Pages != nil:
+		c.add(place+"/pages", "no pages", "the models know how %s is asked for its pages", op.Name)
+	case !known && call.Pages == nil && slices.ContainsFunc(pageMembers, func(m string) bool { return op.Output.Member(m) != nil }):
+		c.add(place+"/operation", "pages", "%s has pages, and the models don't say how to ask for them", op.Name)
+	}
 }
 
 // inputs checks the members of a call's input, and that none is missing.

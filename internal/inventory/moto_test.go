@@ -63,17 +63,25 @@ func startMoto(t *testing.T) *awsapi.Client {
 
 // motoLacks are calls, by type, that moto serves otherwise than AWS.
 var motoLacks = map[string]string{
-	"AWS::AutoScaling::ScheduledAction DescribeScheduledActions": "its answer has no ScheduledActionARN",
-	"AWS::Backup::BackupVault GetBackupVaultNotifications":       "not served",
-	"AWS::Backup::RecoveryPoint ListRecoveryPointsByBackupVault": "not served",
-	"AWS::EC2::NetworkAcl DescribeNetworkAcls":                   "its code for an unknown id is that of route tables",
-	"AWS::IAM::Policy GetAccountAuthorizationDetails":            "its answer has no PolicyId",
-	"AWS::RDS::DBCluster DescribeDBClusters":                     "it has no filter db-cluster-resource-id",
+	"AWS::AccessAnalyzer::Analyzer ListAnalyzers":                 "not served",
+	"AWS::Athena::WorkGroup ListTagsForResource":                  "it knows tags of data catalogs only",
+	"AWS::Lambda::CodeSigningConfig ListCodeSigningConfigs":       "not served",
+	"AWS::NetworkFirewall::FirewallPolicy ListFirewallPolicies":   "not served",
+	"AWS::Redshift::EventSubscription DescribeEventSubscriptions": "not served",
+	"AWS::AutoScaling::ScheduledAction DescribeScheduledActions":  "its answer has no ScheduledActionARN",
+	"AWS::Backup::BackupVault GetBackupVaultNotifications":        "not served",
+	"AWS::Backup::RecoveryPoint ListRecoveryPointsByBackupVault":  "not served",
+	"AWS::EC2::NetworkAcl DescribeNetworkAcls":                    "its code for an unknown id is that of route tables",
+	"AWS::IAM::Policy GetAccountAuthorizationDetails":             "its answer has no PolicyId",
+	"AWS::RDS::DBCluster DescribeDBClusters":                      "it has no filter db-cluster-resource-id",
 }
 
 // TestTypesOnMoto makes one resource of many types on moto, and collects and
 // reads them with the library's table.
 func TestTypesOnMoto(t *testing.T) {
+	if testing.Short() {
+		t.Skip("moto takes its time")
+	}
 	client := startMoto(t)
 	do := func(service, operation string, in map[string]any) map[string]any {
 		t.Helper()
@@ -221,7 +229,25 @@ func makeOnMoto(do func(service, operation string, in m) m) []string {
 		"environment": m{"type": "LINUX_CONTAINER", "image": "i", "computeType": "BUILD_GENERAL1_SMALL"}})
 	do("cloudfront", "CreateDistribution", m{"DistributionConfig": m{"CallerReference": "1", "Comment": "shop", "Enabled": true, "Origins": m{"Quantity": 1, "Items": []any{m{"Id": "o", "DomainName": "acme-trails.s3.amazonaws.com", "S3OriginConfig": m{"OriginAccessIdentity": ""}}}},
 		"DefaultCacheBehavior": m{"TargetOriginId": "o", "ViewerProtocolPolicy": "https-only", "MinTTL": 0, "ForwardedValues": m{"QueryString": false, "Cookies": m{"Forward": "none"}}}}})
+	do("kinesis", "CreateStream", m{"StreamName": "clicks", "ShardCount": 1})
+	do("athena", "CreateWorkGroup", m{"Name": "reports"})
+	do("apigatewayv2", "CreateApi", m{"Name": "shop", "ProtocolType": "HTTP"})
+	do("appsync", "CreateGraphqlApi", m{"name": "shop", "authenticationType": "API_KEY"})
+	do("mq", "CreateBroker", m{"BrokerName": "mail", "DeploymentMode": "SINGLE_INSTANCE", "EngineType": "RABBITMQ", "EngineVersion": "3.13", "HostInstanceType": "mq.t3.micro", "PubliclyAccessible": false, "Users": []any{m{"Username": "ann", "Password": "not-a-secret"}}})
+	do("stepfunctions", "CreateStateMachine", m{"name": "order", "definition": `{"StartAt":"A","States":{"A":{"Type":"Succeed"}}}`, "roleArn": role})
+	do("codedeploy", "CreateApplication", m{"applicationName": "shop"})
+	do("glue", "CreateJob", m{"Name": "load", "Role": role, "Command": m{"Name": "glueetl", "ScriptLocation": "s3://acme/load.py"}})
+	do("sagemaker", "CreateModel", m{"ModelName": "guess", "ExecutionRoleArn": role})
+	do("iam", "CreateOpenIDConnectProvider", m{"Url": "https://id.acme.example", "ThumbprintList": []any{"9e99a48a9960b14926bb7f3b02e22da2b0ab7280"}})
+	do("ec2", "CreateTransitGateway", m{"Description": "hub"})
+	do("ec2", "AllocateHosts", m{"AvailabilityZone": "eu-west-1a", "InstanceType": "m5.large", "Quantity": 1})
+	do("wafv2", "CreateWebACL", m{"Name": "shop", "Scope": "REGIONAL", "DefaultAction": m{"Allow": m{}}, "VisibilityConfig": m{"SampledRequestsEnabled": true, "CloudWatchMetricsEnabled": true, "MetricName": "shop"}})
+	do("cloudformation", "CreateStack", m{"StackName": "acme", "TemplateBody": `{"Resources":{"Topic":{"Type":"AWS::SNS::Topic"}}}`})
+	do("elasticbeanstalk", "CreateApplication", m{"ApplicationName": "shop"})
 	return []string{
+		"AWS::AmazonMQ::Broker", "AWS::ApiGatewayV2::Api", "AWS::AppSync::GraphQLApi", "AWS::Athena::WorkGroup", "AWS::CloudFormation::Stack", "AWS::CodeDeploy::Application", "AWS::EC2::Host",
+		"AWS::EC2::TransitGateway", "AWS::ElasticBeanstalk::Application", "AWS::Events::EventBus", "AWS::Glue::Job", "AWS::IAM::OIDCProvider", "AWS::Kinesis::Stream",
+		"AWS::SageMaker::Model", "AWS::StepFunctions::StateMachine", "AWS::WAFv2::WebACL",
 		"AWS::ACM::Certificate", "AWS::ApiGateway::RestApi", "AWS::AutoScaling::AutoScalingGroup", "AWS::AutoScaling::LaunchConfiguration", "AWS::AutoScaling::ScalingPolicy",
 		"AWS::Backup::BackupPlan", "AWS::Backup::BackupVault", "AWS::CloudFront::Distribution", "AWS::CloudTrail::Trail", "AWS::CloudWatch::Alarm",
 		"AWS::CodeBuild::Project", "AWS::DynamoDB::Table", "AWS::EC2::CustomerGateway", "AWS::EC2::EIP", "AWS::EC2::EgressOnlyInternetGateway", "AWS::EC2::FlowLog", "AWS::EC2::Instance",

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"iter"
 	"maps"
+	"reflect"
 	"strings"
 	"sync"
 
@@ -143,10 +144,44 @@ func (s *session) list(ctx context.Context, t *Type) iter.Seq2[found, error] {
 	}
 }
 
+// tablePages gives the pages of a call by what the table says of them.
+func (s *session) tablePages(ctx context.Context, t *Type, call *Call, in map[string]any) iter.Seq2[map[string]any, error] {
+	return func(yield func(map[string]any, error) bool) {
+		for {
+			out, err := s.Call(ctx, t.Service, call.Operation, in, s.options()...)
+			if !yield(out, err) || err != nil {
+				return
+			}
+			next, more := maps.Clone(in), false
+			if next == nil {
+				next = map[string]any{}
+			}
+			for member, path := range call.Pages {
+				token, _ := at(out, path).(string)
+				more = more || token != ""
+				next[member] = token
+			}
+			if !more {
+				return
+			}
+			if maps.EqualFunc(next, in, reflect.DeepEqual) {
+				yield(nil, errSamePage)
+				return
+			}
+			in = next
+		}
+	}
+}
+
 // elements gives the elements of all of a call's pages.
 func (s *session) elements(ctx context.Context, t *Type, call *Call, vars map[string]string) iter.Seq2[found, error] {
 	return func(yield func(found, error) bool) {
-		for page, err := range s.pages(ctx, t, call.Operation, input(call.Input, vars, nil)) {
+		in := input(call.Input, vars, nil)
+		pages := s.pages(ctx, t, call.Operation, in)
+		if call.Pages != nil {
+			pages = s.tablePages(ctx, t, call, in)
+		}
+		for page, err := range pages {
 			if err != nil {
 				yield(found{}, &listError{call.Operation, err})
 				return
@@ -182,7 +217,10 @@ func (s *session) here(ctx context.Context, t *Type, f found) (bool, error) {
 	return region == s.place.Region, nil
 }
 
-var errNoRegion = errors.New("the answer names no Region")
+var (
+	errNoRegion = errors.New("the answer names no Region")
+	errSamePage = errors.New("the service gave the same token twice")
+)
 
 // wanted says whether some rule reads one of the members.
 func (s *session) wanted(typ string, gives []string) bool {

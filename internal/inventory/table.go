@@ -56,6 +56,9 @@ type Call struct {
 	Input     map[string]any `yaml:"input"`    // texts are templates
 	Items     string         `yaml:"items"`    // path of the elements, as Reservations[].Instances
 	NotFound  []string       `yaml:"notFound"` // error codes that mean that the resource is gone
+	// Pages is, where the models don't know the operation's pages, the path in
+	// an answer of each member of the next page's input.
+	Pages map[string]string `yaml:"pages"`
 }
 
 // List is the call that lists a type's resources.

@@ -112,6 +112,9 @@ func TestTypeFilesThatAreWrong(t *testing.T) {
 		{"list:\n", "list:\n  for: {operation: DescribeVpcs, items: Vpcs, as: {vpc: VpcId}}\n", ":4:3: one resource can't be read without knowing what it belongs to; expected no call read"},
 		{"list:\n", "list:\n  for: {operation: DescribeVpcs, items: Vpcs, as: {region: VpcId}}\n", ":4:52: the variable region is there already"},
 		{"list:\n", "list:\n  for: {operation: DescribeVpcs, items: Vpcs, as: {vpc: IsDefault}}\n", ":4:52: IsDefault is of type boolean; expected a text"},
+		{"  items: Volumes\nread", "  items: Volumes\n  pages: {NextToken: NextToken}\nread", ":7:3: the models know how DescribeVolumes is asked for its pages; expected no pages"},
+		{"  items: Volumes\nread", "  items: Volumes\n  pages: {Token: Volumes}\nread", ":7:11: DescribeVolumes has no input Token"},
+		{"  items: Volumes\nread", "  items: Volumes\n  pages: {NextToken: Volumes}\nread", ":7:11: Volumes is of type list; expected a text"},
 		{"gone:", "region: {member: Size}\ngone:", ":11:10: Size is of type integer; expected a text"},
 		{"gone:", "region: {operation: DescribeRegions, path: Region}\ngone:", ":11:38: there is no member Region"},
 	} {

@@ -198,3 +198,38 @@ func TestPartitions(t *testing.T) {
 		}
 	}
 }
+
+// Athena's pages are not in the models; the table says how to ask for them.
+func TestPagesByTheTable(t *testing.T) {
+	var asked []any
+	again := any(nil)
+	e := answering(t, answers{
+		"athena:ListWorkGroups": func(in map[string]any) (map[string]any, error) {
+			asked = append(asked, in["NextToken"])
+			switch in["NextToken"] {
+			case nil:
+				return m{"WorkGroups": []any{m{"Name": "a"}, m{"Name": "b"}}, "NextToken": "2"}, nil
+			case "2":
+				return m{"WorkGroups": []any{m{"Name": "c"}}, "NextToken": again}, nil
+			}
+			return nil, &awsapi.Error{Status: 400, Code: "InvalidRequestException"}
+		},
+		"athena:GetWorkGroup": func(in map[string]any) (map[string]any, error) {
+			return m{"WorkGroup": m{"Name": in["WorkGroup"], "Configuration": m{"EnforceWorkGroupConfiguration": true}}}, nil
+		},
+	})
+	e.Reads = map[string][]string{}
+	items, _ := e.collect("AWS::Athena::WorkGroup")
+	if len(items) != 3 || !reflect.DeepEqual(asked, []any{nil, "2"}) || dig(items[2].Configuration, "WorkGroupConfiguration.EnforceWorkGroupConfiguration") != true {
+		t.Errorf("%v, %v", asked, items)
+	}
+	again = "2" // a service that goes in a circle ends with an error
+	items, errs, _ := e.Collect(t.Context(), e.place(), []string{"AWS::Athena::WorkGroup"})
+	if len(items) != 3 || len(errs) != 1 || errs[0].Code != CodeFailed || errs[0].Operation != "ListWorkGroups" {
+		t.Errorf("%v, %+v", items, errs)
+	}
+	again = "3" // the pages before one that fails count
+	if items, errs, _ = e.Collect(t.Context(), e.place(), []string{"AWS::Athena::WorkGroup"}); len(items) != 3 || len(errs) != 1 || errs[0].Code != "InvalidRequestException" {
+		t.Errorf("%v, %+v", items, errs)
+	}
+}
