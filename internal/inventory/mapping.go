@@ -23,6 +23,8 @@ type value struct {
 	as        func(any) any  // how it is written; nil: as it is
 	values    map[string]any // what a word of the API is in the item
 	otherwise any            // the value where the answer has none
+
+	first []value // the first of them that gives something; all else is then empty
 }
 
 type member struct {
@@ -47,10 +49,13 @@ func (v *value) paths(prefix string) []string {
 	if v == nil {
 		return nil
 	}
-	if !v.object {
+	if v.as != nil || !v.object && v.first == nil {
 		return []string{prefix}
 	}
 	var out []string
+	for i := range v.first {
+		out = append(out, v.first[i].paths(prefix)...)
+	}
 	for i := range v.members {
 		out = append(out, v.members[i].paths(prefix+"."+v.members[i].name)...)
 	}
@@ -59,8 +64,15 @@ func (v *value) paths(prefix string) []string {
 
 // make makes the value; nil where the answer has nothing for it.
 func (v *value) make(answer any) any {
+	for i := range v.first {
+		if made := v.first[i].make(answer); made != nil {
+			return made
+		}
+	}
 	found := at(answer, v.from)
 	switch {
+	case v.first != nil:
+		return nil
 	case found == nil && v.otherwise != nil:
 		return v.otherwise
 	case found == nil && v.list:
@@ -93,6 +105,9 @@ func (v *value) one(found any) any {
 	}
 	if len(out) == 0 && v.from == "" {
 		return nil // an object that only the item has, with nothing in it
+	}
+	if v.as != nil {
+		return v.as(out)
 	}
 	return out
 }
@@ -132,6 +147,13 @@ var forms = map[string]func(any) any{
 			}
 		}
 		return v
+	},
+	"text": func(v any) any {
+		raw, err := json.Marshal(plain(v))
+		if err != nil {
+			return v // what answers hold can be written as JSON
+		}
+		return string(raw)
 	},
 	"json": func(v any) any {
 		if s, ok := v.(string); ok {

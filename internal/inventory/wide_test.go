@@ -233,3 +233,20 @@ func TestPagesByTheTable(t *testing.T) {
 		t.Errorf("%v, %+v", items, errs)
 	}
 }
+
+// An access control list is text in AWS Config's item, with words of its own.
+func TestTheAccessControlListOfABucket(t *testing.T) {
+	e := answering(t, answers{
+		"s3:ListBuckets": always(m{"Buckets": []any{m{"Name": "acme", "BucketRegion": "eu-west-1"}}}),
+		"s3:GetBucketAcl": always(m{"Owner": m{"ID": "8ac8"}, "Grants": []any{
+			m{"Grantee": m{"ID": "8ac8", "Type": "CanonicalUser"}, "Permission": "FULL_CONTROL"},
+			m{"Grantee": m{"URI": "http://acs.amazonaws.com/groups/global/AllUsers", "Type": "Group"}, "Permission": "READ"},
+		}}),
+	})
+	e.Reads = map[string][]string{"AWS::S3::Bucket": {"supplementaryConfiguration.AccessControlList"}}
+	items, _ := e.collect("AWS::S3::Bucket")
+	const want = `{"grantList":[{"grantee":{"id":"8ac8"},"permission":"FullControl"},{"grantee":"AllUsers","permission":"Read"}],"owner":{"id":"8ac8"}}`
+	if got := items[0].Supplementary["AccessControlList"]; got != want {
+		t.Errorf("%v\nwant %v", got, want)
+	}
+}
