@@ -250,3 +250,15 @@ func TestTheAccessControlListOfABucket(t *testing.T) {
 		t.Errorf("%v\nwant %v", got, want)
 	}
 }
+
+// An edge to the same resource is there once, whatever it comes from.
+func TestRelationshipsAreThereOnce(t *testing.T) {
+	vpc := m{"VpcId": "vpc-1"}
+	e := answering(t, answers{"ec2:DescribeVpcPeeringConnections": always(m{"VpcPeeringConnections": []any{
+		m{"VpcPeeringConnectionId": "pcx-1", "RequesterVpcInfo": vpc, "AccepterVpcInfo": vpc}, m{"VpcPeeringConnectionId": "pcx-2", "RequesterVpcInfo": vpc, "AccepterVpcInfo": m{"VpcId": "vpc-2"}},
+	}})})
+	items, _ := e.collect("AWS::EC2::VPCPeeringConnection")
+	if len(items) != 2 || len(items[0].Relationships) != 1 || len(items[1].Relationships) != 2 {
+		t.Errorf("%+v", items)
+	}
+}
