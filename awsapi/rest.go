@@ -281,9 +281,9 @@ func (w *requestWriter) restBody(s *Shape, in map[string]any) error {
 	return err
 }
 
-// contentType sets the type of the body, if no member has.
+// contentType sets the type of the body, if no member has, be it to nothing.
 func (w *requestWriter) contentType(t string) {
-	if w.r.Header.Get("Content-Type") == "" {
+	if _, ok := w.r.Header["Content-Type"]; !ok {
 		w.r.Header.Set("Content-Type", t)
 	}
 }

@@ -61,3 +61,19 @@ func TestFloatsKeepTheirValueForEveryReader(t *testing.T) {
 		}
 	}
 }
+
+func TestATypeThatIsSetToNothingStays(t *testing.T) {
+	req := encoded(t, "lex-runtime", "PostContent", map[string]any{"botName": "b", "botAlias": "a", "userId": "u", "contentType": "", "inputStream": []byte("x")})
+	if got := req.Header["Content-Type"]; len(got) != 1 || got[0] != "" {
+		t.Errorf("the type is %q", got)
+	}
+}
+
+// Clients show the names of metadata as they come, and boto3's users write them in
+// small letters.
+func TestMetadataKeepsTheCaseOfItsNames(t *testing.T) {
+	w := answered(t, "s3", "HeadObject", map[string]any{"Metadata": map[string]any{"owner-id": "1"}})
+	if got := w.Header()["x-amz-meta-owner-id"]; len(got) != 1 || got[0] != "1" {
+		t.Errorf("the headers are %v", w.Header())
+	}
+}
