@@ -42,6 +42,10 @@ func (c *Client) endpoint(op *Operation, in map[string]any, region string) (Endp
 		}
 	}
 	fixed := len(params) == 0
+	if s.Name == "s3" && op.Name == "GetBucketLocation" {
+		// Of a bucket in another Region, the virtual host would refuse the signature.
+		params["ForcePathStyle"] = true
+	}
 	params["Region"] = region
 	params["UseFIPS"] = c.cfg.UseFIPS
 	params["UseDualStack"] = c.cfg.UseDualStack
@@ -60,6 +64,9 @@ func (c *Client) endpoint(op *Operation, in map[string]any, region string) (Endp
 		if u, err := url.Parse(custom); err == nil && isLocal(u.Hostname()) {
 			ep.URL = strings.TrimSuffix(custom, "/")
 		}
+	}
+	if to, ok := in["PredictEndpoint"].(string); ok && custom == "" && s.Name == "machinelearning" {
+		ep.URL = to // each model has an endpoint of its own
 	}
 	if fixed {
 		c.shared.endpoints.Store(key, ep)

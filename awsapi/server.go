@@ -368,20 +368,19 @@ func (o *Operation) score(literals string, query url.Values, h http.Header) (int
 		if !m.Is(Required) {
 			continue
 		}
+		has := false
 		switch m.Location {
 		case InQuery:
-			if !query.Has(m.WireName()) {
-				return 0, false
-			}
-			score++
+			has = query.Has(m.WireName())
 		case InHeader:
-			if h.Get(m.WireName()) == "" {
-				if o.Service.Name == "s3" {
-					return 0, false
-				}
-				continue
-			}
+			has = h.Get(m.WireName()) != ""
+		default:
+			continue
+		}
+		if has {
 			score++
+		} else if o.Service.Name == "s3" {
+			return 0, false // what S3 is asked for, only these tell
 		}
 	}
 	return score, true
@@ -453,6 +452,9 @@ func (sr *ServerRequest) decodeInput(h hint, labels map[string]string) (map[stri
 	}
 	if err := readHeaders(o.Input, 0, sr.header, in); err != nil {
 		return nil, err
+	}
+	if source, ok := in["CopySource"].(string); ok && o.Service.Name == "s3" {
+		in["CopySource"] = unescapeCopySource(source)
 	}
 	return o.decodeRESTBody(o.Input, sr.text, in)
 }

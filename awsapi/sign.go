@@ -311,13 +311,7 @@ func (c *Client) withPresignedURL(ctx context.Context, op *Operation, in map[str
 	} else {
 		extra.Set("DestinationRegion", region)
 	}
-	asked := maps.Clone(in)
-	if op.Service.Protocol == Query {
-		// RDS, Neptune and DocumentDB know SourceRegion only from their SDKs.
-		delete(asked, sourceMember.Name)
-		delete(in, sourceMember.Name)
-	}
-	signed, err := (&call{client: c, op: op, region: source, in: asked}).presign(ctx, time.Hour, extra)
+	signed, err := (&call{client: c, op: op, region: source, in: in}).presign(ctx, time.Hour, extra)
 	if err != nil {
 		return nil, err
 	}
