@@ -26,6 +26,15 @@ func (c *Client) endpointURL(s *Service) string {
 
 // endpoint decides where a call goes.
 func (c *Client) endpoint(op *Operation, in map[string]any, region string) (Endpoint, error) {
+	ep, err := c.ruledEndpoint(op, in, region)
+	if to, ok := in["PredictEndpoint"].(string); ok && op.Service.Name == "machinelearning" && c.endpointURL(op.Service) == "" {
+		ep.URL = to // each of its models has an endpoint of its own
+	}
+	return ep, err
+}
+
+// ruledEndpoint is what the service's rules say.
+func (c *Client) ruledEndpoint(op *Operation, in map[string]any, region string) (Endpoint, error) {
 	s := op.Service
 	custom := c.endpointURL(s)
 	if region == "" {
@@ -64,9 +73,6 @@ func (c *Client) endpoint(op *Operation, in map[string]any, region string) (Endp
 		if u, err := url.Parse(custom); err == nil && isLocal(u.Hostname()) {
 			ep.URL = strings.TrimSuffix(custom, "/")
 		}
-	}
-	if to, ok := in["PredictEndpoint"].(string); ok && custom == "" && s.Name == "machinelearning" {
-		ep.URL = to // each model has an endpoint of its own
 	}
 	if fixed {
 		c.shared.endpoints.Store(key, ep)

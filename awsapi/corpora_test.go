@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -417,9 +418,7 @@ func dropHeaders(s *Shape, v map[string]any, names ...string) {
 	for i := range s.Members {
 		m := &s.Members[i]
 		if all, ok := v[m.Name].(map[string]any); ok && m.Location == InHeaders && m.LocationName == "" {
-			for _, n := range names {
-				delete(all, n)
-			}
+			maps.DeleteFunc(all, func(k string, _ any) bool { return slices.Contains(names, strings.ToLower(k)) })
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"hash"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -37,8 +38,10 @@ func (o *Operation) adjusted(in map[string]any) map[string]any {
 		if source, ok := out["CopySource"].(string); ok && o.Input.Member("CopySource") != nil {
 			out["CopySource"] = escapeCopySource(source)
 		}
-		encodeCustomerKey(o, out, "SSECustomerKey")
-		encodeCustomerKey(o, out, "CopySourceSSECustomerKey")
+		if o.Name != "GetObjectAttributes" && o.Name != "ListParts" { // which botocore leaves to its callers
+			encodeCustomerKey(o, out, "SSECustomerKey")
+			encodeCustomerKey(o, out, "CopySourceSSECustomerKey")
+		}
 	default:
 		return in
 	}
@@ -93,13 +96,19 @@ func encodeCustomerKey(o *Operation, in map[string]any, member string) {
 	}
 }
 
-// custom gives a request the headers that a service wants.
+// custom gives a request the headers that a service wants, and a search the method.
 func (w *requestWriter) custom() error {
 	o, h := w.op, w.r.Header
 	switch o.Service.Name {
 	case "apigateway":
 		if h.Get("Accept") == "" {
 			h.Set("Accept", "application/json") // else it answers in HAL
+		}
+	case "cloudsearchdomain":
+		if o.Name == "Search" && w.query != "" {
+			// What is searched for may be longer than a URL can be.
+			w.r.Method, w.r.Body, w.query = http.MethodPost, []byte(w.query), ""
+			h.Set("Content-Type", searchType)
 		}
 	case "dynamodb", "timestream-query", "timestream-write":
 		if o.Name == "DescribeEndpoints" {
@@ -117,6 +126,18 @@ func (w *requestWriter) custom() error {
 		}
 	}
 	return nil
+}
+
+const searchType = "application/x-www-form-urlencoded"
+
+// unpost makes a search that is posted what the model has.
+func (sr *ServerRequest) unpost() {
+	r := sr.Raw
+	if r.Method != http.MethodPost || r.URL.Path != "/2013-01-01/search" || r.Header.Get("Content-Type") != searchType {
+		return
+	}
+	sr.Raw = r.Clone(r.Context())
+	sr.Raw.Method, sr.Raw.URL.RawQuery, sr.text = http.MethodGet, r.URL.RawQuery+"&"+sr.text, ""
 }
 
 // treeHash is Glacier's checksum: the SHA-256 of each megabyte, then of each two of

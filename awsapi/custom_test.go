@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http/httptest"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -72,6 +73,21 @@ func TestHeadersThatServicesAskFor(t *testing.T) {
 	}
 }
 
+// A search is posted, for it may be longer than a URL can be, and is read again.
+func TestSearchesArePosted(t *testing.T) {
+	in := map[string]any{"query": "a&b=c", "size": int64(7)}
+	req := encoded(t, "cloudsearchdomain", "Search", in)
+	if req.Method != "POST" || req.URL != "https://host.example/2013-01-01/search" || !strings.Contains(string(req.Body), "q=a%26b%3Dc") {
+		t.Errorf("%s %s %s", req.Method, req.URL, req.Body)
+	}
+	r := httptest.NewRequest(req.Method, "https://search-a.cloudsearchdomain.eu-west-1.amazonaws.com/2013-01-01/search", bytes.NewReader(req.Body))
+	r.Header = req.Header
+	sr, err := testCatalog(t).DecodeRequest(r)
+	if err != nil || sr.Operation.Name != "Search" || !reflect.DeepEqual(sr.Input, in) {
+		t.Errorf("%v, %v", sr.Input, err)
+	}
+}
+
 // The sums of more than a megabyte are those that botocore makes.
 func TestGlacierTreeHash(t *testing.T) {
 	for size, want := range map[int]string{
@@ -97,6 +113,7 @@ func TestEndpointsThatInputsDecide(t *testing.T) {
 		want               string
 	}{
 		{client, "s3", "GetBucketLocation", map[string]any{"Bucket": "bbb"}, "https://s3.eu-west-1.amazonaws.com/bbb"},
+		{client, "machinelearning", "GetMLModel", map[string]any{"MLModelId": "m"}, "https://machinelearning.eu-west-1.amazonaws.com"},
 		{client, "s3", "GetBucketAcl", map[string]any{"Bucket": "bbb"}, "https://bbb.s3.eu-west-1.amazonaws.com"},
 		{client, "machinelearning", "Predict", map[string]any{"PredictEndpoint": "https://realtime.example"}, "https://realtime.example"},
 		{local, "machinelearning", "Predict", map[string]any{"PredictEndpoint": "https://realtime.example"}, "http://127.0.0.1:5000"},

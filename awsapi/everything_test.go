@@ -203,6 +203,10 @@ func prune(v any) any {
 		if v == "" {
 			return nil
 		}
+	case []byte:
+		if len(v) == 0 {
+			return nil
+		}
 	}
 	return v
 }

@@ -23,12 +23,7 @@ func (w *requestWriter) rest(s *Shape, in map[string]any) error {
 	}
 	template := w.op.URI
 	if w.op.Service.Name == "s3" {
-		if rest, ok := strings.CutPrefix(template, s3BucketLabel); ok {
-			template = rest
-			if strings.HasPrefix(rest, "?") {
-				template = "/" + rest
-			}
-		}
+		template = strings.TrimPrefix(template, s3BucketLabel)
 	}
 	path, literal, _ := strings.Cut(template, "?")
 	var err error

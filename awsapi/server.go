@@ -48,6 +48,7 @@ func (c *Catalog) DecodeRequest(r *http.Request) (*ServerRequest, error) {
 		return sr, serverError(400, "InvalidRequest", err.Error())
 	}
 	sr.text, sr.header = string(sr.Body), r.Header
+	sr.unpost()
 	sig, signed, err := parseSignature(r)
 	if err != nil {
 		return sr, serverError(400, "IncompleteSignature", err.Error())
@@ -313,7 +314,11 @@ func (s *Service) find(r *http.Request, h hint) (*Operation, map[string]string) 
 			}
 		}
 	}
-	return s.match(r, path, query)
+	op, labels := s.match(r, path, query)
+	if rest, ok := strings.CutPrefix(path, "/v2"); ok && op == nil && strings.HasPrefix(s.Name, "geo-") {
+		return s.match(r, rest, query) // their endpoints have a path
+	}
+	return op, labels
 }
 
 // match finds the operation with the template that fits a path best.
