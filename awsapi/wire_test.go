@@ -1,7 +1,9 @@
 package awsapi
 
 import (
+	"maps"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -73,7 +75,8 @@ func TestATypeThatIsSetToNothingStays(t *testing.T) {
 // small letters.
 func TestMetadataKeepsTheCaseOfItsNames(t *testing.T) {
 	w := answered(t, "s3", "HeadObject", map[string]any{"Metadata": map[string]any{"owner-id": "1"}})
-	if got := w.Header()["x-amz-meta-owner-id"]; len(got) != 1 || got[0] != "1" {
+	names := slices.Collect(maps.Keys(w.Header()))
+	if !slices.Contains(names, "x-amz-meta-owner-id") || slices.Contains(names, "X-Amz-Meta-Owner-Id") {
 		t.Errorf("the headers are %v", w.Header())
 	}
 }
