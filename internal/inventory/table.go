@@ -7,11 +7,9 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/token"
-
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/awsapi"
+	"github.com/knowngood/knowngood/internal/strictyaml"
 )
 
 // Type is one resource type of the table. library/resources/README.md says what
@@ -214,26 +212,10 @@ func parseType(file string, data []byte, catalog *awsapi.Catalog) (*Type, error)
 		return nil, &knowngood.FileError{Position: knowngood.Position{File: file, Line: 1}, Problem: fmt.Sprintf("the file has %d bytes", len(data)), Want: fmt.Sprintf("at most %d", maxTypeBytes)}
 	}
 	t := &Type{file: file}
-	if err := yaml.UnmarshalWithOptions(data, t, yaml.Strict()); err != nil {
-		return nil, yamlError(file, err)
+	if err := strictyaml.Decode(file, data, t, "a resource type, as library/resources/README.md describes it"); err != nil {
+		return nil, err
 	}
 	c := &checker{file: file, data: data, catalog: catalog, service: t.Service}
 	c.check(t)
 	return t, errors.Join(c.problems...)
-}
-
-func yamlError(file string, err error) error {
-	at := knowngood.Position{File: file, Line: 1}
-	message := err.Error()
-	var e interface {
-		GetMessage() string
-		GetToken() *token.Token
-	}
-	if errors.As(err, &e) {
-		message = e.GetMessage()
-		if t := e.GetToken(); t != nil && t.Position != nil {
-			at.Line, at.Col = t.Position.Line, t.Position.Column
-		}
-	}
-	return &knowngood.FileError{Position: at, Problem: message, Want: "a resource type, as library/resources/README.md describes it"}
 }

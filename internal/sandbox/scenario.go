@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/strictyaml"
 )
 
 // scenario is an estate as the calls that make it. They go through the
@@ -40,8 +40,8 @@ func (s *Sandbox) Load(ctx context.Context, file string, data []byte) error {
 // for Resolve.
 func (s *Sandbox) LoadNamed(ctx context.Context, file string, data []byte) (answers map[string]any, err error) {
 	var sc scenario
-	if err := yaml.UnmarshalWithOptions(data, &sc, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+	if err := strictyaml.Decode(file, data, &sc, "a scenario"); err != nil {
+		return nil, err
 	}
 	var total time.Duration
 	waits := make([]time.Duration, len(sc.Calls))
