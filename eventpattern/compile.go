@@ -9,13 +9,14 @@ import (
 	"unicode/utf8"
 )
 
-// Options are the limits that Compile keeps. A limit of 0 is EventBridge's.
+// Options are the limits that Compile keeps. A limit of 0 is the default.
 type Options struct {
 	// MaxChars is how many characters a pattern may have; 4096 by default, the
 	// limit of TestEventPattern and PutRule.
 	MaxChars int
 	// MaxAlternatives is how many combinations the $or of a pattern may come to,
-	// each $or multiplying those beside it; 1000 by default.
+	// each $or multiplying those beside it; 1000 by default. It bounds the memory of
+	// a pattern.
 	MaxAlternatives int
 	// MaxWildcardComplexity is how many beginnings of one wildcard may match the
 	// same text, as event-ruler measures it; 10 by default. EventBridge doesn't
@@ -26,8 +27,8 @@ type Options struct {
 	LastKeyWins bool
 }
 
-// Compile checks and compiles a pattern with EventBridge's limits. The error joins
-// an *Error for each problem.
+// Compile checks and compiles a pattern with the default limits. The error joins an
+// *Error for each problem.
 func Compile(pattern []byte) (*Pattern, error) { return Options{}.Compile(pattern) }
 
 // Compile checks and compiles a pattern. The error joins an *Error for each

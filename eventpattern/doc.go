@@ -29,8 +29,8 @@
 //     the same in patterns and in events.
 //   - Numbers are compared as IEEE 754 doubles, if a double holds them exactly as
 //     they were written; those that it doesn't (ids of 20 digits) equal only the
-//     same digits. The User Guide gives a narrower range, ±5.0e9 with six digits
-//     after the point, from before event-ruler 1.8; it isn't enforced.
+//     same digits. The User Guide has given a narrower range, up to ±5.0e9 with six
+//     digits after the point, which event-ruler has left; it isn't enforced.
 //   - anything-but matches values of every type that it doesn't name, null too,
 //     but not an absent field.
 //   - An exact text that is an IP address equals every spelling of that address.
@@ -40,8 +40,7 @@
 //     has it.
 //
 // An error of Compile joins one *Error for each problem, with its line and column
-// and what was expected there. Options has the limits, with EventBridge's as the
-// defaults.
+// and what was expected there. Options has the limits.
 //
 // # Sets
 //

@@ -167,14 +167,7 @@ func newMatching(g *engine, owners int) *matching {
 // with parses an event and calls f with what matches.
 func (g *engine) with(data []byte, f func(*matching)) error {
 	m := g.pool.Get().(*matching)
-	m.event.reset()
-	if m.round++; m.round == 0 { // once in four billion events: all is old
-		m.round = 1
-		clear(m.tried)
-		clear(m.owners)
-		clear(m.results)
-	}
-	m.matched, m.err = m.matched[:0], nil
+	m.next()
 	err := m.event.read(data, g.steps)
 	if err == nil {
 		m.run()
@@ -188,6 +181,19 @@ func (g *engine) with(data []byte, f func(*matching)) error {
 	return err
 }
 
+// next forgets the event before.
+func (m *matching) next() {
+	m.event.reset()
+	m.matched, m.err = m.matched[:0], nil
+	if m.round++; m.round == 0 { // once in four billion events, what is old looks new
+		m.round = 1
+		clear(m.tried)
+		clear(m.owners)
+		clear(m.results)
+	}
+}
+
+// run finds what matches the event that was read.
 func (m *matching) run() {
 	for _, b := range m.always {
 		m.try(b)

@@ -82,6 +82,19 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
+// TestReservedText has a text of the caller's in a template: quoted where it is a
+// value.
+func TestReservedText(t *testing.T) {
+	tr, err := TargetInput{InputTransformer: &InputTransformer{InputTemplate: `{"a": <aws.events.rule-name>}`}}.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := tr.Apply([]byte("{}"), Variables{RuleName: "a\"b\\\n\u00e9"})
+	if want := `{"a": "a\"b\\\u000aé"}`; err != nil || string(out) != want {
+		t.Errorf("%s, %v; want %s", out, err, want)
+	}
+}
+
 func TestInputs(t *testing.T) {
 	text := func(s string) *string { return &s }
 	for _, c := range []struct {

@@ -324,7 +324,9 @@ func genEntry(t *rapid.T) any {
 	full := func() string { return "a" + text() }
 	wild := func() string { return genWildcard(t) }
 	fold := func() any { return map[string]any{"equals-ignore-case": text()} }
-	number := func() json.Number { return json.Number(rapid.SampledFrom([]string{"-1", "0", "0.1", "1"}).Draw(t, "limit")) }
+	number := func() json.Number {
+		return json.Number(rapid.SampledFrom([]string{"-1", "0", "0.1", "1"}).Draw(t, "limit"))
+	}
 	switch rapid.IntRange(0, 16).Draw(t, "entry") {
 	case 0, 1, 2, 3:
 		return genScalar(t)
