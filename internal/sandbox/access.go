@@ -28,6 +28,9 @@ type serviceAccess struct {
 	keys func(c *call, n *need, set func(key string, values ...string))
 	// look tells of a resource of the service what IAM has to know.
 	look func(c *call, n *need) resource
+	// guests says that other accounts may be let in. An operation then goes on in
+	// the account of the resource that it is on.
+	guests bool
 }
 
 // need is one thing that the caller must be allowed to do.
@@ -173,7 +176,7 @@ func (c *call) values(name string) []string {
 // requestTags are the tags that the call's input holds for what it is on, in the
 // forms that services have for them.
 func (c *call) requestTags() tagSet {
-	for _, name := range []string{"Tags", "tags", "TagList", "BackupVaultTags", "BackupPlanTags", "RecoveryPointTags", "Tagging"} {
+	for _, name := range []string{"Tags", "tags", "TagList", "TagsList", "BackupVaultTags", "BackupPlanTags", "RecoveryPointTags", "Tagging"} {
 		if v, ok := c.in[name]; ok {
 			return tagsOf(v)
 		}

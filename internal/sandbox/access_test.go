@@ -60,7 +60,15 @@ func TestTheTwoTablesOfActionsAgree(t *testing.T) {
 		{"iam:AddRoleToInstanceProfile", object{"InstanceProfileName": "web", "RoleName": "web"}},
 		{"kms:CreateAlias", object{"AliasName": "alias/x", "TargetKeyId": "{{e.key}}"}},
 		{"sts:AssumeRole", object{"RoleArn": "arn:aws:iam::111122223333:role/app/web", "Tags": []any{object{"Key": "a", "Value": "b"}}}},
+		{"sts:AssumeRole", object{"RoleArn": "arn:aws:iam::111122223333:role/app/web", "SourceIdentity": "ada"}},
 		{"s3:GetObject", object{"Bucket": "acme-logs", "Key": "k", "VersionId": "v"}},
+		{"lambda:CreateFunction", object{"FunctionName": "f", "Role": "arn:aws:iam::111122223333:role/app/web"}},
+		{"lambda:UpdateFunctionConfiguration", object{"FunctionName": "f", "Role": "arn:aws:iam::111122223333:role/app/web"}},
+		{"cloudtrail:CreateTrail", object{"Name": "main", "CloudWatchLogsRoleArn": "arn:aws:iam::111122223333:role/app/web"}},
+		{"events:PutRule", object{"Name": "r", "RoleArn": "arn:aws:iam::111122223333:role/app/web"}},
+		{"events:PutTargets", object{"Rule": "r", "Targets": []any{object{"Id": "1", "Arn": "a", "RoleArn": "arn:aws:iam::111122223333:role/app/web"}}}},
+		{"events:PutEvents", object{"Entries": []any{object{"Source": "app"}}}},
+		{"sqs:SendMessage", object{"QueueUrl": "https://sqs.eu-west-1.amazonaws.com/111122223333/q"}},
 		{"s3:GetObject", object{"Bucket": "acme-logs", "Key": "k"}},
 	} {
 		service, name, _ := strings.Cut(c.call, ":")

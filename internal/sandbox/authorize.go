@@ -48,6 +48,9 @@ func (c *call) permit(n *need) error {
 		a, _ := parseARN(n.resource)
 		r.owner = cmp.Or(a.account, c.who.Account)
 	}
+	if service := accesses[c.operation.Service.Name]; r.owner != c.who.Account && service != nil && service.guests {
+		c.host = r.owner
+	}
 	if c.who.Operator && r.owner == c.who.Account && !strings.HasPrefix(n.action, "sts:") {
 		return nil
 	}

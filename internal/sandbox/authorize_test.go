@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/knowngood/knowngood/awsapi"
 )
@@ -282,6 +283,67 @@ func TestWhoMayDoWhat(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOtherAccountsAreLetIn: the policies of queues, topics and functions let other
+// accounts in, and the call goes on where the resource is.
+func TestOtherAccountsAreLetIn(t *testing.T) {
+	e := newEstate(t)
+	guest := e.other.user("guest", allows("sqs:*", "sns:*", "lambda:*"))
+	url := e.do("sqs", "CreateQueue", object{"QueueName": "q"})["QueueUrl"].(string)
+	arn := "arn:aws:sqs:eu-west-1:111122223333:q"
+	send := object{"QueueUrl": url, "MessageBody": "hello"}
+	guest.fails("AccessDenied", "sqs", "SendMessage", send)
+	e.do("sqs", "SetQueueAttributes", object{"QueueUrl": url, "Attributes": object{"Policy": policyOf(
+		statementText("Allow", "sqs:SendMessage", arn, `"Principal":{"AWS":"444455556666"}`))}})
+	guest.do("sqs", "SendMessage", send)
+	guest.fails("AccessDenied", "sqs", "ReceiveMessage", object{"QueueUrl": url})
+	e.other.user("nobody", "").fails("AccessDenied", "sqs", "SendMessage", send) // the account's policies must allow too
+	if got := e.do("sqs", "ReceiveMessage", object{"QueueUrl": url})["Messages"].([]any); len(got) != 1 || got[0].(object)["Body"] != "hello" {
+		t.Errorf("%v", got)
+	}
+	e.user("ada", policyOf(allow("sqs:ReceiveMessage", arn))).do("sqs", "ReceiveMessage", object{"QueueUrl": url})
+
+	topic := e.do("sns", "CreateTopic", object{"Name": "t"})["TopicArn"].(string)
+	publish := object{"TopicArn": topic, "Message": "hello"}
+	guest.fails("AuthorizationError", "sns", "Publish", publish)
+	e.do("sns", "SetTopicAttributes", object{"TopicArn": topic, "AttributeName": "Policy", "AttributeValue": policyOf(
+		statementText("Allow", "sns:Publish", topic, `"Principal":"*"`, when("StringEquals", "aws:PrincipalAccount", other)))})
+	guest.do("sns", "Publish", publish)
+	guest.fails("AuthorizationError", "sns", "DeleteTopic", object{"TopicArn": topic})
+
+	role := e.role("function", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`, "")
+	create := object{"FunctionName": "f", "Role": role, "Code": object{"ZipFile": []byte("PK")}, "Runtime": "python3.13", "Handler": "f.f"}
+	e.user("dev", allows("lambda:*")).fails("AccessDeniedException", "lambda", "CreateFunction", create) // it may not pass the role
+	e.user("lead", policyOf(allow("lambda:CreateFunction", "arn:aws:lambda:*:*:function:f"), allow("iam:PassRole", role))).do("lambda", "CreateFunction", create)
+	e.clock.Advance(time.Minute)
+	invoke := object{"FunctionName": "arn:aws:lambda:eu-west-1:111122223333:function:f"}
+	guest.fails("AccessDeniedException", "lambda", "Invoke", invoke)
+	e.do("lambda", "AddPermission", object{"FunctionName": "f", "StatementId": "s", "Action": "lambda:InvokeFunction", "Principal": other})
+	guest.do("lambda", "Invoke", invoke)
+	guest.fails("AccessDeniedException", "lambda", "DeleteFunction", invoke)
+
+	rule := object{"Name": "r", "ScheduleExpression": "rate(1 hour)"}
+	e.user("eve", policyOf(allow("events:PutRule", "arn:aws:events:eu-west-1:111122223333:rule/r"))).do("events", "PutRule", rule)
+	rule["RoleArn"] = role
+	e.user("mallory", allows("events:*")).fails("AccessDeniedException", "events", "PutRule", rule)
+}
+
+// TestRestrictPublicBuckets: a public policy lets nobody in from other accounts
+// where the bucket's settings say so.
+func TestRestrictPublicBuckets(t *testing.T) {
+	e := newEstate(t)
+	ada := e.user("ada", allows("s3:*"))
+	set := func(restrict bool) {
+		e.other.do("s3", "PutPublicAccessBlock", object{"Bucket": "other-logs", "PublicAccessBlockConfiguration": object{"RestrictPublicBuckets": restrict}})
+	}
+	set(false)
+	e.other.do("s3", "PutBucketPolicy", object{"Bucket": "other-logs", "Policy": policyOf(
+		statementText("Allow", "s3:GetBucketLocation", "arn:aws:s3:::other-logs", `"Principal":"*"`))})
+	ada.do("s3", "GetBucketLocation", object{"Bucket": "other-logs"})
+	set(true)
+	ada.fails("AccessDenied", "s3", "GetBucketLocation", object{"Bucket": "other-logs"})
+	e.other.user("eve", "").do("s3", "GetBucketLocation", object{"Bucket": "other-logs"})
 }
 
 func errorText(err error) string {

@@ -24,6 +24,7 @@ type call struct {
 	operation *awsapi.Operation
 	request   Request
 	me        *identity // once identity was asked for
+	host      string    // the account that the call goes on in, if not the caller's
 	// after, if a handler sets it, gives the call's answer once the sandbox is
 	// unlocked.
 	after func(context.Context) (map[string]any, error)

@@ -258,6 +258,13 @@ func (c *call) answer() (map[string]any, error) {
 	if c.bool("DryRun") && c.operation.Service.Name == "ec2" {
 		return nil, failure(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
 	}
+	if _, ok := c.state.Accounts[c.host]; ok {
+		guest := *c
+		guest.who.Account = c.host
+		out, err := h.run(&guest)
+		c.after = guest.after
+		return out, err
+	}
 	return h.run(c)
 }
 
