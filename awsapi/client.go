@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/smithy-go"
 )
 
@@ -94,6 +95,7 @@ type shared struct {
 	budgets   budgets
 	endpoints sync.Map // endpointKey to Endpoint
 	skew      clockSkew
+	signer    *v4.Signer // keeps the keys that it has derived
 }
 
 var _ Caller = (*Client)(nil)
@@ -121,7 +123,7 @@ func New(cfg Config) (*Client, error) {
 		endpoints[serviceKey(name)] = u
 	}
 	cfg.ServiceEndpoints = endpoints
-	return &Client{cfg: cfg, shared: &shared{}}, nil
+	return &Client{cfg: cfg, shared: &shared{signer: v4.NewSigner()}}, nil
 }
 
 // Catalog is the client's catalog.
