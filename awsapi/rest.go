@@ -527,7 +527,7 @@ func (o *Operation) decodePayload(m *Member, text string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := xmlDecoder{x}
+	d := xmlDecoder{xmlScanner: x}
 	if _, err := d.root(); err != nil {
 		return nil, err
 	}
@@ -550,7 +550,7 @@ func (o *Operation) decodeXMLBody(s *Shape, text string, into map[string]any) (m
 	if err != nil {
 		return nil, err
 	}
-	d := xmlDecoder{x}
+	d := xmlDecoder{xmlScanner: x}
 	name, err := d.root()
 	if err != nil {
 		return nil, err

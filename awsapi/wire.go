@@ -402,7 +402,7 @@ func (o *Operation) decodeQueryOutput(text string) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := xmlDecoder{x}
+	d := xmlDecoder{xmlScanner: x}
 	name, err := d.root()
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const cannedAccount = "111122223333"
@@ -92,6 +93,12 @@ const identityXML = `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com
 </GetCallerIdentityResponse>
 `
 
+// latency is how long the server thinks. With none, a call of the typed SDK fails
+// now and then: smithy-go closes the request's body when the answer comes, and the
+// transport, which may not have looked for the body's end yet, then takes the
+// connection for broken.
+const latency = time.Millisecond
+
 // startServer serves the canned answers on loopback.
 func startServer() (url string, stop func(), err error) {
 	volumes, items := []byte(volumesXML()), []byte(itemsJSON())
@@ -108,6 +115,7 @@ func startServer() (url string, stop func(), err error) {
 		} else if err := r.ParseForm(); err == nil && r.Form.Get("Action") == "DescribeVolumes" {
 			body = volumes
 		}
+		time.Sleep(latency)
 		w.Header().Set("Content-Type", contentType)
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 		w.Header().Set("X-Amzn-Requestid", "01234567-89ab-cdef-0123-456789abcdef")
