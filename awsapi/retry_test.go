@@ -260,35 +260,3 @@ func TestCancelEndsACall(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
-
-// TestNoResponseIsTakenInPart cuts a response of each protocol at every byte.
-func TestNoResponseIsTakenInPart(t *testing.T) {
-	catalog := testCatalog(t)
-	for _, tc := range []struct{ service, operation string }{
-		{"ec2", "DescribeVolumes"}, {"iam", "GetRole"}, {"kms", "DescribeKey"}, {"s3", "ListObjectsV2"}, {"lambda", "GetFunction"}, {"cloudwatch", "DescribeAlarms"},
-	} {
-		op, err := catalog.Operation(tc.service, tc.operation)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := httptest.NewRecorder()
-		if err := op.EncodeResponse(w, sample{all: true}.structure(op.Output, 0), "r"); err != nil {
-			t.Fatal(err)
-		}
-		whole := w.Body.String()
-		w.Header().Del("Content-Length")
-		for i := 1; i < len(whole); i++ {
-			out, err := op.DecodeResponse(200, w.Header(), strings.NewReader(whole[:i]))
-			var e *Error
-			if !errors.As(err, &e) || out != nil {
-				t.Fatalf("%s %s cut at %d of %d: %v, %v", tc.service, tc.operation, i, len(whole), out, err)
-			}
-			if op.Service.Protocol != JSON && op.Service.Protocol != RESTJSON && e.Code != CodeIncompleteResponse && i > 40 {
-				t.Errorf("%s %s cut at %d: %v", tc.service, tc.operation, i, e)
-			}
-		}
-		if _, err := op.decodeResponse(200, w.Header(), strings.NewReader(whole), int64(len(whole)-1)); !errors.Is(err, errTooLarge) {
-			t.Errorf("%s: too large: %v", tc.service, err)
-		}
-	}
-}
