@@ -61,12 +61,18 @@ func LoadConfig(ctx context.Context, o LoadOptions) (Config, error) {
 // certificates.
 func doer(loaded aws.Config) Doer {
 	if b, ok := loaded.HTTPClient.(*awshttp.BuildableClient); ok {
-		return &http.Client{
-			Transport:     b.GetTransport(),
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
+		return newHTTPClient(b)
 	}
 	return loaded.HTTPClient
+}
+
+// newHTTPClient has the transport of AWS's SDKs, which keeps more connections to one
+// host than net/http does by itself.
+func newHTTPClient(b *awshttp.BuildableClient) *http.Client {
+	return &http.Client{
+		Transport:     b.GetTransport(),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // readSources takes from the environment and the profile what aws.Config keeps

@@ -157,37 +157,6 @@ func TestCopiesBetweenRegionsArePresigned(t *testing.T) {
 	}
 }
 
-func TestRequiredChecksums(t *testing.T) {
-	catalog := testCatalog(t)
-	input := func(algorithm string) map[string]any {
-		in := map[string]any{"Bucket": "b", "Delete": map[string]any{"Objects": []any{map[string]any{"Key": "k"}}}}
-		if algorithm != "" {
-			in["ChecksumAlgorithm"] = algorithm
-		}
-		return in
-	}
-	op, err := catalog.Operation("s3", "DeleteObjects")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for algorithm, size := range map[string]int{"": 8, "CRC32": 8, "CRC32C": 8, "SHA256": 44} {
-		req, err := op.EncodeRequest(input(algorithm), Endpoint{URL: "https://b.s3.amazonaws.com"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		name := algorithm
-		if name == "" {
-			name = "CRC32"
-		}
-		if got := req.Header.Get("X-Amz-Checksum-" + name); len(got) != size {
-			t.Errorf("%q: the checksum is %q", algorithm, got)
-		}
-	}
-	if _, err := op.EncodeRequest(input("ROT13"), Endpoint{URL: "https://b.s3.amazonaws.com"}); err == nil {
-		t.Error("an unknown algorithm was taken")
-	}
-}
-
 func TestWhatIsRefusedByName(t *testing.T) {
 	client := testClient(t, answering(t, func(*ServerRequest) (map[string]any, *Error) { return nil, nil }), nil)
 	for _, tc := range []struct {

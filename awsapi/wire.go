@@ -244,7 +244,7 @@ func (o *Operation) decodeResponse(status int, h http.Header, body io.Reader, li
 		if !ok {
 			closer = io.NopCloser(body)
 		}
-		out[m.Name] = closer
+		out[m.Name] = o.verifying(status, h, closer)
 		return out, nil
 	}
 	text, err := readAll(body, h, limit)
@@ -257,6 +257,9 @@ func (o *Operation) decodeResponse(status int, h http.Header, body io.Reader, li
 	}
 	if status >= 300 {
 		return nil, o.decodeError(status, h, text)
+	}
+	if err := verifyCRC32(h, text); err != nil {
+		return nil, o.invalid(status, h, err)
 	}
 	out, err := o.decodeOutput(status, h, text)
 	if err != nil {
