@@ -234,17 +234,38 @@ func TestS3RedirectsAreFollowedOnce(t *testing.T) {
 }
 
 func TestS3ErrorInASuccess(t *testing.T) {
-	n := 0
-	client := testClient(t, HandlerDoer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if n++; n == 1 {
-			answer(200, "<?xml version=\"1.0\"?>\n<Error><Code>InternalError</Code><Message>m</Message></Error>")(w, r)
-			return
+	type m = map[string]any
+	failure := "<?xml version=\"1.0\"?>" + strings.Repeat("\n ", 5000) + "<Error><Code>InternalError</Code><Message>m</Message></Error>"
+	for _, tc := range []struct {
+		operation   string
+		in          m
+		first, then string
+	}{
+		{"CopyObject", m{"Key": "k", "CopySource": "a/b"}, failure, "<CopyObjectResult><ETag>e</ETag></CopyObjectResult>"},
+		{"CopyObject", m{"Key": "k", "CopySource": "a/b"}, "\n \n", "<CopyObjectResult><ETag>e</ETag></CopyObjectResult>"},
+		{"UploadPartCopy", m{"Key": "k", "CopySource": "a/b", "UploadId": "u", "PartNumber": int64(1)}, failure, "<CopyPartResult><ETag>e</ETag></CopyPartResult>"},
+		{"CompleteMultipartUpload", m{"Key": "k", "UploadId": "u"}, failure, "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>"},
+		{"CompleteMultipartUpload", m{"Key": "k", "UploadId": "u"}, "", "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>"},
+		{"DeleteObject", m{"Key": "k"}, failure, ""},
+	} {
+		n := 0
+		client := testClient(t, HandlerDoer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if n++; n == 1 {
+				answer(200, tc.first)(w, r)
+				return
+			}
+			answer(200, tc.then)(w, r)
+		})), nil)
+		tc.in["Bucket"] = "bbb"
+		if out, err := client.Call(t.Context(), "s3", tc.operation, tc.in); err != nil || n != 2 {
+			t.Errorf("%s after %q: got %v, %v after %d requests", tc.operation, clip(tc.first), out, err, n)
 		}
-		answer(200, "<CopyObjectResult><ETag>e</ETag></CopyObjectResult>")(w, r)
-	})), nil)
-	out, err := client.Call(t.Context(), "s3", "CopyObject", map[string]any{"Bucket": "bbb", "Key": "k", "CopySource": "a/b"})
-	if err != nil || n != 2 {
-		t.Errorf("got %v, %v after %d requests", out, err, n)
+		n = 0
+		out, err := client.Call(t.Context(), "s3", tc.operation, tc.in, MaxAttempts(1))
+		var e *Error
+		if !errors.As(err, &e) || out != nil || !e.Retryable {
+			t.Errorf("%s after %q, once: got %v, %v", tc.operation, clip(tc.first), out, err)
+		}
 	}
 }
 

@@ -368,6 +368,9 @@ func (o *Operation) decodeOutput(status int, h http.Header, text string) (map[st
 		}
 		return decodeCBORBody(o.Output, text)
 	default:
+		if err := o.s3Error(h, text); err != nil {
+			return nil, err
+		}
 		out := map[string]any{}
 		if o.Output == nil {
 			return out, nil
