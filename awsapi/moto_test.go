@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 )
@@ -204,8 +205,95 @@ func TestMoto(t *testing.T) {
 			}
 		})
 	}
-	if len(calls) < 75 || len(services) < 30 {
-		t.Errorf("%d calls over %d services", len(calls), len(services))
+	errorCodes := map[string]bool{}
+	for _, c := range calls {
+		if c.code != "" {
+			errorCodes[c.code] = true
+		}
 	}
-	t.Logf("%d calls over %d services", len(calls), len(services))
+	if len(calls) < 75 || len(services) < 30 || len(errorCodes) < 10 {
+		t.Errorf("too few: %d calls over %d services, %d error codes", len(calls), len(services), len(errorCodes))
+	}
+	t.Logf("%d calls over %d services, %d error codes", len(calls), len(services), len(errorCodes))
+	t.Run("pages", func(t *testing.T) { motoPages(t, client) })
+	t.Run("waiters", func(t *testing.T) { motoWaiters(t, client) })
+}
+
+// motoPages makes five of something, and goes through its pages of two.
+func motoPages(t *testing.T, client *Client) {
+	type m = map[string]any
+	for _, tc := range []struct {
+		service, create string
+		item            func(name string) m
+		list            string
+		in              m
+	}{
+		{"s3", "PutObject", func(n string) m { return m{"Bucket": "acme-invoices", "Key": "page/" + n} }, "ListObjectsV2", m{"Bucket": "acme-invoices", "Prefix": "page/", "MaxKeys": 2}},
+		{"autoscaling", "CreateLaunchConfiguration", func(n string) m {
+			return m{"LaunchConfigurationName": n, "ImageId": "ami-12345678", "InstanceType": "t3.micro"}
+		}, "DescribeLaunchConfigurations", m{"MaxRecords": 2}},
+		{"route53", "CreateHostedZone", func(n string) m { return m{"Name": n + ".example.", "CallerReference": n} }, "ListHostedZones", m{"MaxItems": "2"}},
+		{"ssm", "PutParameter", func(n string) m { return m{"Name": "/page/" + n, "Value": "v", "Type": "String"} }, "GetParametersByPath", m{"Path": "/page", "MaxResults": 2}},
+		{"dynamodb", "PutItem", func(n string) m { return m{"TableName": "t", "Item": m{"id": m{"S": n}}} }, "Scan",
+			m{"TableName": "t", "Limit": 2, "FilterExpression": "begins_with(id, :p)", "ExpressionAttributeValues": m{":p": m{"S": "page-"}}}},
+		{"logs", "CreateLogGroup", func(n string) m { return m{"logGroupName": "/page/" + n} }, "DescribeLogGroups", m{"logGroupNamePrefix": "/page/", "limit": 2}},
+	} {
+		for i := range 5 {
+			if _, err := client.Call(t.Context(), tc.service, tc.create, tc.item(fmt.Sprintf("page-%d", i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		op, err := client.Catalog().Operation(tc.service, tc.list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paginator, _ := op.Service.Paginator(tc.list)
+		pages, found := 0, 0
+		for page, err := range client.Pages(t.Context(), tc.service, tc.list, tc.in) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			results, err := paginator.Results(page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pages++
+			for _, r := range results {
+				if strings.Contains(fmt.Sprint(r), "page-") { // there are others, and the counts of Scan
+					found++
+				}
+			}
+		}
+		if found != 5 || pages < 3 {
+			t.Errorf("%s %s: %d on %d pages", tc.service, tc.list, found, pages)
+		}
+	}
+}
+
+// motoWaiters waits for what is so already, and for what never comes to be.
+func motoWaiters(t *testing.T, client *Client) {
+	type m = map[string]any
+	out, err := client.Call(t.Context(), "ec2", "CreateVolume", m{"AvailabilityZone": "eu-west-1a", "Size": 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		service, waiter string
+		in              m
+		want            error
+	}{
+		{"ec2", "VolumeAvailable", m{"VolumeIds": []any{out["VolumeId"]}}, nil},
+		{"ec2", "volume_in_use", m{"VolumeIds": []any{out["VolumeId"]}}, ErrWaitTimeout},
+		{"s3", "BucketExists", m{"Bucket": "acme-invoices"}, nil},
+		{"s3", "BucketNotExists", m{"Bucket": "acme-none"}, nil},
+		{"s3", "ObjectExists", m{"Bucket": "acme-invoices", "Key": "none"}, ErrWaitTimeout},
+		{"dynamodb", "TableExists", m{"TableName": "t"}, nil},
+		{"dynamodb", "TableNotExists", m{"TableName": "none"}, nil},
+		{"iam", "RoleExists", m{"RoleName": "r"}, nil},
+		{"cloudformation", "StackCreateComplete", m{"StackName": "none"}, ErrWaitFailed},
+	} {
+		if err := client.Wait(t.Context(), tc.service, tc.waiter, tc.in); !errors.Is(err, tc.want) {
+			t.Errorf("%s %s: %v, want %v", tc.service, tc.waiter, err, tc.want)
+		}
+	}
 }
