@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/knowngood/knowngood/awsapi"
 )
 
@@ -44,7 +43,7 @@ func newClient() *awsapi.Client {
 		Catalog: catalog,
 		Region:  "eu-west-1",
 		// awsapi.LoadConfig gives a Config with the credentials that AWS's tools would use.
-		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""),
+		Credentials: awsapi.StaticCredentials("AKIDEXAMPLE", "secret", ""),
 		HTTPClient:  awsapi.HandlerDoer(volumes(catalog)), // a server in this process; leave it out for AWS
 	})
 	if err != nil {
@@ -146,7 +145,7 @@ func ExampleCatalog_DecodeRequest() {
 	defer server.Close()
 	client, err := awsapi.New(awsapi.Config{
 		Catalog: catalog, Region: "eu-west-1", EndpointURL: server.URL,
-		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""),
+		Credentials: awsapi.StaticCredentials("AKIDEXAMPLE", "secret", ""),
 	})
 	if err != nil {
 		log.Fatal(err)

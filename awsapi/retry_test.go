@@ -177,6 +177,23 @@ func TestRetriesHaveABudgetForEachPlace(t *testing.T) {
 	}
 }
 
+func TestBudgetsAreByAccountRegionAndService(t *testing.T) {
+	var b budgets
+	one := b.of("111122223333", "eu-west-1", "ec2")
+	if b.of("111122223333", "eu-west-1", "ec2") != one {
+		t.Error("one place has two budgets")
+	}
+	for _, other := range [][3]string{{"444455556666", "eu-west-1", "ec2"}, {"111122223333", "eu-north-1", "ec2"}, {"111122223333", "eu-west-1", "s3"}} {
+		if b.of(other[0], other[1], other[2]) == one {
+			t.Errorf("%v has the same budget", other)
+		}
+	}
+	role := testClient(t, nil, func(c *Config) { c.Account = "111122223333" }).AssumeRole("arn:aws:iam::444455556666:role/r", "s", "", "")
+	if role.cfg.Account != "444455556666" {
+		t.Errorf("a role's calls are on the budget of %s", role.cfg.Account)
+	}
+}
+
 func TestClockSkewIsCorrected(t *testing.T) {
 	var times []string
 	theirs := testTime.Add(2 * time.Hour)
@@ -230,6 +247,49 @@ func TestS3RedirectsAreFollowedOnce(t *testing.T) {
 	want := "[acme-invoices.s3.eu-west-1.amazonaws.com eu-west-1 acme-invoices.s3.eu-north-1.amazonaws.com eu-north-1]"
 	if fmt.Sprint(hosts) != want {
 		t.Errorf("went to %v, want %v", hosts, want)
+	}
+}
+
+// TestS3RedirectsTellTheRegion has the ways in which S3 says where a bucket is.
+func TestS3RedirectsTellTheRegion(t *testing.T) {
+	header := func(status int, code string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set(bucketRegionHeader, "eu-north-1")
+			if code != "" {
+				code = "<Error><Code>" + code + "</Code><Message>m</Message></Error>"
+			}
+			answer(status, code)(w, r)
+		}
+	}
+	body := func(status int, code string) http.HandlerFunc {
+		return answer(status, "<Error><Code>"+code+"</Code><Message>m</Message><Region>eu-north-1</Region></Error>")
+	}
+	for name, tc := range map[string]struct {
+		operation string
+		first     http.HandlerFunc
+		requests  int
+	}{
+		"by header":               {"ListObjectsV2", header(301, "PermanentRedirect"), 2},
+		"by body":                 {"ListObjectsV2", body(301, "PermanentRedirect"), 2},
+		"for a while":             {"ListObjectsV2", header(307, "TemporaryRedirect"), 2},
+		"the signature's Region":  {"ListObjectsV2", body(400, "AuthorizationHeaderMalformed"), 2},
+		"HEAD 301":                {"HeadBucket", header(301, ""), 2},
+		"HEAD 400":                {"HeadBucket", header(400, ""), 2},
+		"refused":                 {"ListObjectsV2", header(403, "AccessDenied"), 1},
+		"without saying where to": {"ListObjectsV2", answer(301, "<Error><Code>PermanentRedirect</Code></Error>"), 1},
+	} {
+		var hosts []string
+		client := testClient(t, HandlerDoer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if hosts = append(hosts, r.Host); len(hosts) == 1 {
+				tc.first(w, r)
+				return
+			}
+			answer(200, "<ListBucketResult/>")(w, r)
+		})), nil)
+		_, err := client.Call(t.Context(), "s3", tc.operation, map[string]any{"Bucket": "bbb"})
+		if ok := err == nil; ok != (tc.requests == 2) || len(hosts) != tc.requests || ok && hosts[1] != "bbb.s3.eu-north-1.amazonaws.com" {
+			t.Errorf("%s: went to %v: %v", name, hosts, err)
+		}
 	}
 }
 
