@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -16,19 +17,20 @@ import (
 const volumesXML = `<DescribeVolumesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><volumeSet><item><volumeId>vol-1</volumeId></item></volumeSet></DescribeVolumesResponse>`
 
 // scripted is a server that gives one answer after the other, and a client for it
-// that writes down how long it slept.
-func scripted(t *testing.T, answers ...http.HandlerFunc) (client *Client, requests *[]*http.Request, slept *[]time.Duration) {
+// that writes down how long it slept. requests is how many the server has had.
+func scripted(t *testing.T, answers ...http.HandlerFunc) (client *Client, requests func() int, slept *[]time.Duration) {
 	t.Helper()
-	requests, slept = &[]*http.Request{}, &[]time.Duration{}
+	var seen atomic.Int32
+	slept = &[]time.Duration{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		*requests = append(*requests, r)
-		if len(*requests) > len(answers) {
-			t.Errorf("request %d was not expected", len(*requests))
+		n := int(seen.Add(1))
+		if n > len(answers) {
+			t.Errorf("request %d was not expected", n)
 			w.WriteHeader(http.StatusTeapot)
 			return
 		}
-		answers[len(*requests)-1](w, r)
+		answers[n-1](w, r)
 	}))
 	t.Cleanup(server.Close)
 	client = testClient(t, nil, func(c *Config) {
@@ -39,7 +41,7 @@ func scripted(t *testing.T, answers ...http.HandlerFunc) (client *Client, reques
 			return nil
 		}
 	})
-	return client, requests, slept
+	return client, func() int { return int(seen.Load()) }, slept
 }
 
 func answer(status int, body string) http.HandlerFunc {
@@ -86,8 +88,8 @@ func TestFailuresThatPassAreRetried(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if v, _ := searchPath("Volumes[0].VolumeId", out); v != "vol-1" || len(*requests) != 3 || len(*slept) != 2 {
-				t.Errorf("got %v after %d requests, slept %v", out, len(*requests), *slept)
+			if v, _ := searchPath("Volumes[0].VolumeId", out); v != "vol-1" || requests() != 3 || len(*slept) != 2 {
+				t.Errorf("got %v after %d requests, slept %v", out, requests(), *slept)
 			}
 		})
 	}
@@ -113,8 +115,8 @@ func TestOtherFailuresAreNotRetried(t *testing.T) {
 			client, requests, _ := scripted(t, tc.answer)
 			out, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil)
 			var e *Error
-			if !errors.As(err, &e) || e.Code != tc.code || e.Retryable || out != nil || len(*requests) != 1 {
-				t.Errorf("got %v, %v (%+v) after %d requests", out, err, e, len(*requests))
+			if !errors.As(err, &e) || e.Code != tc.code || e.Retryable || out != nil || requests() != 1 {
+				t.Errorf("got %v, %v (%+v) after %d requests", out, err, e, requests())
 			}
 		})
 	}
@@ -135,8 +137,8 @@ func TestAtMostOnceRepeatsOnlyWhatWasRefused(t *testing.T) {
 			client, requests, _ := scripted(t, tc.first, answer(200, volumesXML))
 			_, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil, AtMostOnce())
 			var e *Error
-			if refused := !errors.As(err, &e) || e.Refused(); len(*requests) != tc.want || refused != (tc.want == 2) {
-				t.Errorf("%v after %d requests, want %d", err, len(*requests), tc.want)
+			if refused := !errors.As(err, &e) || e.Refused(); requests() != tc.want || refused != (tc.want == 2) {
+				t.Errorf("%v after %d requests, want %d", err, requests(), tc.want)
 			}
 		})
 	}
@@ -147,14 +149,14 @@ func TestRetriesEnd(t *testing.T) {
 	client, requests, slept := scripted(t, throttled, throttled, throttled, throttled)
 	_, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil)
 	var e *Error
-	if !errors.As(err, &e) || e.Code != "RequestLimitExceeded" || !e.Retryable || len(*requests) != 3 {
-		t.Errorf("got %v after %d requests", err, len(*requests))
+	if !errors.As(err, &e) || e.Code != "RequestLimitExceeded" || !e.Retryable || requests() != 3 {
+		t.Errorf("got %v after %d requests", err, requests())
 	}
 	if (*slept)[0] >= time.Second || (*slept)[1] >= 2*time.Second {
 		t.Errorf("slept %v", *slept)
 	}
-	if _, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil, MaxAttempts(1)); err == nil || len(*requests) != 4 {
-		t.Errorf("with one attempt: %v after %d requests", err, len(*requests))
+	if _, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil, MaxAttempts(1)); err == nil || requests() != 4 {
+		t.Errorf("with one attempt: %v after %d requests", err, requests())
 	}
 }
 
@@ -223,8 +225,8 @@ func TestAuthFailureWithTheRightClockIsNotRetried(t *testing.T) {
 		w.Header().Set("Date", testTime.Format(http.TimeFormat))
 		ec2Error(401, "AuthFailure")(w, r)
 	})
-	if _, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil); err == nil || len(*requests) != 1 {
-		t.Errorf("got %v after %d requests", err, len(*requests))
+	if _, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil); err == nil || requests() != 1 {
+		t.Errorf("got %v after %d requests", err, requests())
 	}
 }
 
