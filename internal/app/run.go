@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -80,6 +81,9 @@ func parseParams(args []string) (params knowngood.Params, first string, err erro
 	}
 	return params, first, nil
 }
+
+// runID is the form of what newRunID gives.
+var runID = regexp.MustCompile(`^run-[0-9a-f]{16}$`)
 
 func newRunID() string {
 	var b [8]byte

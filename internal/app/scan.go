@@ -27,7 +27,7 @@ func newScan(s Streams) *cobra.Command {
 		Long: `Reads the resources that the rules look at, judges them, and lists the findings.
 It makes reads only. Exit code 3: there are findings; 6: something could not be
 read or evaluated.`,
-		Args: cobra.NoArgs,
+		Args: noArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runScan(cmd.Context(), s, o) },
 	}
 	o.awsOptions.register(cmd)
@@ -64,6 +64,9 @@ func runScan(ctx context.Context, s Streams, o scanOptions) error {
 	}
 	if err != nil {
 		return err
+	}
+	if o.output == outputTable {
+		printNext(s.Err, report.Findings)
 	}
 	return report.verdict()
 }
