@@ -187,7 +187,7 @@ func apply(ctx context.Context, s Streams, o applyOptions, name string) error {
 	case err != nil && ctx.Err() != nil:
 		return knowngood.E(knowngood.Interrupted, op, "interrupted; what is done is in the log").WithHint("knowngood apply %s goes on where it stopped", name)
 	case knowngood.KindOf(err) == knowngood.Waiting:
-		return withHint(err, "knowngood approve "+name)
+		return withHint(err, approveCommand(plan, name))
 	case knowngood.KindOf(err) == knowngood.Refused && plan.Finding != "":
 		return withHint(err, "knowngood plan "+plan.Finding+" makes a new plan, if there is still something to fix")
 	case err != nil:

@@ -34,11 +34,20 @@ func deliverPlan(s Streams, plan *knowngood.Plan, file string) error {
 	printPlan(s.Out, plan)
 	fmt.Fprintf(s.Out, "\nNothing was changed. The plan is in %s.\n", file)
 	if remedy.NeedsApproval(plan) != nil {
-		fmt.Fprintf(s.Err, "next: knowngood approve %s, then knowngood apply %s\n", file, file)
+		fmt.Fprintf(s.Err, "next: %s, then knowngood apply %s\n", approveCommand(plan, file), file)
 		return nil
 	}
 	fmt.Fprintf(s.Err, "next: knowngood apply %s\n", file)
 	return nil
+}
+
+// approveCommand is how a plan is approved.
+func approveCommand(p *knowngood.Plan, file string) string {
+	command := "knowngood approve " + file
+	if len(p.Incomplete) > 0 {
+		command += " --incomplete"
+	}
+	return command
 }
 
 // printPlan shows a plan whole: each call in order, what it changes, what
@@ -223,7 +232,7 @@ func class(c knowngood.CallClass) string {
 }
 
 // summaryWidth bounds what is shown of a call's input; the plan's file has all.
-const summaryWidth = 52
+const summaryWidth = 56
 
 // summary shows the most telling members of a call's input: ids first, for what
 // is acted on matters most.

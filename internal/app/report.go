@@ -38,13 +38,16 @@ func printReport(w io.Writer, r *scanReport) {
 	fmt.Fprintf(w, "\n%d evaluated, %d failed, %d not evaluated, %d unreadable\n", evaluated, failed, len(r.NotEvaluated), len(r.Unreadable))
 }
 
-// printNext says what may be done about the first finding.
+// printNext says which runs may have been interrupted, and what may be done about
+// the first finding that waits for nobody.
 func printNext(w io.Writer, found []knowngood.Finding) {
 	for _, f := range found {
-		switch f.State {
-		case knowngood.FindingRemediating:
+		if f.State == knowngood.FindingRemediating {
 			fmt.Fprintf(w, "the run %s acts on %s; if it was interrupted, knowngood apply %s goes on with it\n", f.RunID, f.ID, f.RunID)
-		case knowngood.FindingOpen, knowngood.FindingUnverified:
+		}
+	}
+	for _, f := range found {
+		if f.State == knowngood.FindingOpen || f.State == knowngood.FindingUnverified {
 			fmt.Fprintf(w, "next: knowngood plan %s  (reads only; it shows what the fix would do)\n", f.ID)
 			return
 		}

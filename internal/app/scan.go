@@ -114,7 +114,7 @@ func (ses *session) scan(ctx context.Context, g *governance, progress func(inven
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	report.Resources, report.Unreadable = len(items), unreadable
+	report.Resources, report.Unreadable = len(items), append([]knowngood.ReadError{}, unreadable...)
 	for _, n := range stats.Calls {
 		report.Calls += n
 	}
