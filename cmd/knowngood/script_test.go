@@ -24,8 +24,6 @@ import (
 	"github.com/knowngood/knowngood/library"
 )
 
-func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"knowngood": main}) }
-
 // The scripts run the program as a person does, against a sandbox that each has
 // for itself. With UPDATE_SCRIPTS=1 what they compare with is written anew. Beside testscript's own commands they have these:
 //
@@ -49,20 +47,20 @@ func TestScripts(t *testing.T) {
 			e.Setenv("AWS_CONFIG_FILE", os.DevNull)
 			e.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 			e.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-			e.Values[estateKey{}] = &estate{}
+			e.Values[accountKey{}] = &account{}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"sandbox": startSandbox, "clock": setClock, "aws": callAWS, "fault": addFault, "writes": printWrites,
+			"sandbox": openAccount, "clock": setClock, "aws": callAWS, "fault": addFault, "writes": printWrites,
 			"exits": exits, "interrupt": interrupt, "typed": typed, "json": checkJSON,
 		},
 	})
 }
 
-type estateKey struct{}
+type accountKey struct{}
 
-// estate is a script's sandbox.
-type estate struct {
+// account is a script's sandbox.
+type account struct {
 	box   *sandbox.Sandbox
 	clock *sandbox.ManualClock
 	read  int // of the calls that were made
@@ -71,19 +69,19 @@ type estate struct {
 	step time.Duration
 }
 
-func estateOf(ts *testscript.TestScript) *estate { return ts.Value(estateKey{}).(*estate) }
+func accountOf(ts *testscript.TestScript) *account { return ts.Value(accountKey{}).(*account) }
 
 // ServeHTTP lets time go on: what waits for the sandbox need not wait long, and no
 // test waits for the wall clock.
-func (e *estate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (e *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	e.clock.Advance(e.step)
 	e.mu.Unlock()
 	e.box.ServeHTTP(w, r)
 }
 
-func startSandbox(ts *testscript.TestScript, _ bool, args []string) {
-	e := estateOf(ts)
+func openAccount(ts *testscript.TestScript, _ bool, args []string) {
+	e := accountOf(ts)
 	catalog, err := awsapi.Embedded()
 	ts.Check(err)
 	e.clock, e.step, e.read = sandbox.NewClock(time.Now()), 10*time.Minute, 0
@@ -107,10 +105,10 @@ func startSandbox(ts *testscript.TestScript, _ bool, args []string) {
 func setClock(ts *testscript.TestScript, _ bool, args []string) {
 	step, err := time.ParseDuration(strings.Join(args, " "))
 	ts.Check(err)
-	estateOf(ts).setStep(step)
+	accountOf(ts).setStep(step)
 }
 
-func (e *estate) setStep(step time.Duration) {
+func (e *account) setStep(step time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.step = step
@@ -127,7 +125,7 @@ func operation(ts *testscript.TestScript, name string) *awsapi.Operation {
 }
 
 func callAWS(ts *testscript.TestScript, _ bool, args []string) {
-	e, op := estateOf(ts), operation(ts, args[0])
+	e, op := accountOf(ts), operation(ts, args[0])
 	in := map[string]any{}
 	if len(args) > 1 {
 		ts.Check(json.Unmarshal([]byte(args[1]), &in))
@@ -141,12 +139,12 @@ func callAWS(ts *testscript.TestScript, _ bool, args []string) {
 
 func addFault(ts *testscript.TestScript, _ bool, args []string) {
 	op := operation(ts, args[0])
-	estateOf(ts).box.Inject(sandbox.Fault{Service: op.Service.Name, Operation: op.Name, Count: 1000,
+	accountOf(ts).box.Inject(sandbox.Fault{Service: op.Service.Name, Operation: op.Name, Count: 1000,
 		Error: &awsapi.Error{Status: http.StatusForbidden, Code: args[1], Message: "a fault of the test"}})
 }
 
 func printWrites(ts *testscript.TestScript, _ bool, _ []string) {
-	e := estateOf(ts)
+	e := accountOf(ts)
 	calls, out := e.box.Calls(), ts.Stdout()
 	for _, c := range calls[e.read:] {
 		if operation(ts, c.Service+":"+c.Operation).Class() == awsapi.Write {
@@ -188,7 +186,7 @@ func command(ts *testscript.TestScript, args []string) *exec.Cmd {
 }
 
 func interrupt(ts *testscript.TestScript, _ bool, args []string) {
-	e, op := estateOf(ts), operation(ts, args[0])
+	e, op := accountOf(ts), operation(ts, args[0])
 	made := make(chan struct{})
 	e.box.Inject(sandbox.Fault{Service: op.Service.Name, Operation: op.Name, AfterEffect: true, Hook: func() {
 		e.setStep(0)

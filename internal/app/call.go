@@ -33,12 +33,7 @@ func newCall(s Streams) *cobra.Command {
 is MEMBER=VALUE, where a value that begins with { or [ is JSON, or all of it with
 --json. It is checked against the model before it is sent. A call that writes
 needs --write: it is none that knowngood plans, verifies or takes back.`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) >= 2 {
-				return nil
-			}
-			return usage(cmd, "call takes a service, an operation, and the operation's input")
-		},
+		Args: takes(cobra.MinimumNArgs(2), "a service, an operation, and the operation's input"),
 		RunE: func(cmd *cobra.Command, args []string) error { return callOnce(cmd.Context(), s, o, args) },
 	}
 	cmd.Flags().StringVar(&o.profile, "profile", "", "profile of the AWS configuration; default: AWS_PROFILE")

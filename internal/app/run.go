@@ -28,12 +28,7 @@ func newRun(s Streams) *cobra.Command {
 		Long: `Plans a runbook: every call that it would make, in order, without making a write.
 RUNBOOK is the name of one in the library, or a file. The plan goes into a file
 (-o) that "approve" and "apply" take.`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return nil
-			}
-			return knowngood.E(knowngood.Usage, "", "run takes a runbook's name or file, and its parameters").WithHint("%s --help", cmd.CommandPath())
-		},
+		Args: takes(cobra.MinimumNArgs(1), "a runbook's name or file, and its parameters"),
 		RunE: func(cmd *cobra.Command, args []string) error { return planRun(cmd.Context(), s, o, args[0], args[1:]) },
 	}
 	o.register(cmd)
