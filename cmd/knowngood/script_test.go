@@ -27,7 +27,7 @@ import (
 // The scripts run the program as a person does, against a sandbox that each has
 // for itself. With UPDATE_SCRIPTS=1 what they compare with is written anew. Beside testscript's own commands they have these:
 //
-//	sandbox [SCENARIO]            an AWS in memory, and the exports that lead to it
+//	sandbox [SCENARIO | ACCOUNT]  an AWS in memory, and the exports that lead to it
 //	clock STEP                    how far its time goes on with each request
 //	aws SERVICE:OPERATION [JSON]  a call that somebody else makes
 //	fault SERVICE:OPERATION CODE  that operation answers an error from now on
@@ -85,13 +85,18 @@ func openAccount(ts *testscript.TestScript, _ bool, args []string) {
 	catalog, err := awsapi.Embedded()
 	ts.Check(err)
 	e.clock, e.step, e.read = sandbox.NewClock(time.Now()), 10*time.Minute, 0
-	e.box, err = sandbox.New(sandbox.Options{Catalog: catalog, Clock: e.clock, Seed: 1})
+	name := strings.Join(args, " ")
+	o := sandbox.Options{Catalog: catalog, Clock: e.clock, Seed: 1}
+	if strings.Trim(name, "0123456789") == "" {
+		o.Account, name = name, ""
+	}
+	e.box, err = sandbox.New(o)
 	ts.Check(err)
-	for _, scenario := range args {
-		file := "scenarios/" + scenario + ".yaml"
-		raw, err := fs.ReadFile(library.FS, file)
+	if name != "" {
+		file := "scenarios/" + name + ".yaml"
+		estate, err := fs.ReadFile(library.FS, file)
 		ts.Check(err)
-		ts.Check(e.box.Load(context.Background(), file, raw))
+		ts.Check(e.box.Load(context.Background(), file, estate))
 	}
 	e.read = len(e.box.Calls())
 	server := httptest.NewServer(e)

@@ -180,7 +180,7 @@ func apply(ctx context.Context, s Streams, o applyOptions, name string) error {
 	if err != nil && knowngood.KindOf(err) != knowngood.NotFound {
 		return err
 	}
-	p := newProgress(s.Err, entry.Stages)
+	p := newProgress(s.Err, "run "+plan.RunID+"; if it is interrupted, the same command goes on", entry.Stages)
 	result, err := ses.remediator(g, p.entry).Apply(ctx, plan, decisions, knowngood.Retry{})
 	p.done()
 	switch {

@@ -241,7 +241,7 @@ func (d *show) approval(ctx context.Context, state string, o remedy.Outcome) err
 		return err
 	}
 	fmt.Fprint(d.Out, "  ")
-	follow := newProgress(d.Out, entry.Stages)
+	follow := newProgress(d.Out, "", entry.Stages)
 	begun, account := time.Now(), d.clock.Now()
 	result, err := d.ses.remediator(d.g, follow.entry).Apply(ctx, p, []knowngood.Approval{a}, knowngood.Retry{})
 	follow.done()
