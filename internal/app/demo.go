@@ -81,7 +81,7 @@ func openShow(ctx context.Context, s Streams, o *demoOptions) (*show, error) {
 	if d.box, err = sandbox.New(sandbox.Options{Catalog: c, Clock: d.clock, Seed: 1}); err != nil {
 		return nil, err
 	}
-	if err := build(ctx, d.box, o.scenario); err != nil {
+	if err := loadScenario(ctx, d.box, o.scenario, ""); err != nil {
 		return nil, err
 	}
 	if o.state == "" {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -39,18 +40,28 @@ What it does not simulate answers 501 and the operation's name.`,
 	cmd.Flags().IntVar(&o.port, "port", 0, "port to listen on; 0 takes a free one")
 	cmd.Flags().IntVar(&o.speed, "speed", 1, "how many times as fast as the wall clock states change; 0: only as the control API moves the clock")
 	cmd.Flags().Int64Var(&o.seed, "seed", 1, "what ids are made of: the same seed and calls give the same ids")
-	cmd.Flags().StringVar(&o.scenario, "scenario", "", "estate to build first, such as demo; default: an empty account")
+	cmd.Flags().StringVar(&o.scenario, "scenario", "", "estate to build first: demo, or a file like those of library/scenarios; default: an empty account")
 	return cmd
 }
 
-// build makes the estate of a scenario that ships.
-func build(ctx context.Context, box *sandbox.Sandbox, scenario string) error {
-	file := "scenarios/" + scenario + ".yaml"
+// loadScenario makes an estate: one that ships, by its name, or that of a file,
+// whose path is from a folder. Errors are of kind Invalid.
+func loadScenario(ctx context.Context, box *sandbox.Sandbox, name, dir string) error {
+	file := "scenarios/" + name + ".yaml"
 	estate, err := fs.ReadFile(library.FS, file)
 	if err != nil {
-		return knowngood.E(knowngood.Usage, "build the estate", "there is no scenario %q", scenario).WithHint("scenarios: %s", strings.Join(scenarios(), ", "))
+		file = name
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(dir, name)
+		}
+		if estate, err = os.ReadFile(file); err != nil {
+			return knowngood.E(knowngood.Invalid, "build the estate", "the scenario %s is neither in the library nor a file that can be read", name).WithHint("the library has %s", strings.Join(scenarios(), ", "))
+		}
 	}
-	return box.Load(ctx, file, estate)
+	if err := box.Load(ctx, file, estate); err != nil {
+		return &knowngood.Error{Kind: knowngood.Invalid, Op: "build the estate", Err: err}
+	}
+	return nil
 }
 
 // scenarios names the estates that ship.
@@ -83,7 +94,7 @@ func serveSandbox(ctx context.Context, s Streams, o sandboxOptions) error {
 		return err
 	}
 	if o.scenario != "" {
-		if err := build(ctx, box, o.scenario); err != nil {
+		if err := loadScenario(ctx, box, o.scenario, ""); err != nil {
 			return err
 		}
 	}
@@ -99,9 +110,15 @@ func serveSandbox(ctx context.Context, s Streams, o sandboxOptions) error {
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		// What is being answered gets a moment; a connection on which nothing was
+		// asked yet may stay open for ever.
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		stopped <- server.Shutdown(closing)
+		err := server.Shutdown(closing)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = server.Close()
+		}
+		stopped <- err
 	}()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
