@@ -137,7 +137,7 @@ func (ses *session) scan(ctx context.Context, g *governance, progress func(inven
 	if err != nil {
 		return nil, err
 	}
-	report.Findings = slices.DeleteFunc(all, func(f knowngood.Finding) bool {
+	report.Findings = slices.DeleteFunc(append([]knowngood.Finding{}, all...), func(f knowngood.Finding) bool {
 		return f.State == knowngood.FindingClosed || f.Resource.Account != ses.place.Account || f.Resource.Region != ses.place.Region
 	})
 	if report.Residuals, err = ses.residuals(ctx, items); err != nil {
