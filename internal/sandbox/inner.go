@@ -15,3 +15,5 @@ func (c *call) inner(region, service, operation string, in structure) *call {
 }
 
 func (c *call) emit(at time.Time, source, detailType string, resources []string, detail object) {}
+
+func (c *call) retract(resource string, after time.Time) {}
