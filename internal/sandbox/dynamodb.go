@@ -31,6 +31,14 @@ type dynamodbState struct {
 	Items  map[string]table[structure] `json:"items,omitempty"` // by TableId and key
 }
 
+func (s dynamodbState) check() error {
+	err := whole("table", s.Tables)
+	for id, items := range s.Items {
+		err = first(err, whole("item of table "+id+",", items))
+	}
+	return err
+}
+
 type dynamoTable struct {
 	ID      string    `json:"id"`
 	Status  string    `json:"status"`
@@ -45,11 +53,6 @@ type dynamoTable struct {
 }
 
 var tableName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,255}$`)
-
-// invalid is DynamoDB's answer to what is not well formed.
-func invalid(format string, args ...any) error {
-	return failure(400, "ValidationException", format, args...)
-}
 
 // unsimulated refuses a call that has members which the sandbox would have to
 // ignore.

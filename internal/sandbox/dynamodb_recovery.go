@@ -102,17 +102,18 @@ func restoreTableToPointInTime(c *call) (map[string]any, error) {
 		return nil, failure(400, "InvalidRestoreTimeException", "The restore time must be between EarliestRestorableDateTime (%s) and LatestRestorableDateTime (%s)", earliest.Format(time.RFC3339), latest.Format(time.RFC3339))
 	}
 	name := c.str("TargetTableName")
-	out, err := c.restoreTable(name, t, at, c.arnOf("dynamodb", "table/"+c.shortTable(source)))
+	out, err := c.restoreTable(name, t, at, c.arnOf("dynamodb", "table/"+c.shortTable(source)), c.home())
 	if err != nil {
 		return nil, err
 	}
 	return object{"TableDescription": out}, nil
 }
 
-// restoreTable makes a table of what another one held at a time. Tags, recovery,
+// restoreTable makes a table of what another one held at a time. data is the
+// Region that holds its items. Tags, recovery,
 // streams and protection are not restored. Source: DynamoDB Developer Guide,
 // "Restoring a DynamoDB table to a point in time".
-func (c *call) restoreTable(name string, from dynamoTable, at time.Time, source string) (object, error) {
+func (c *call) restoreTable(name string, from dynamoTable, at time.Time, source string, data *region) (object, error) {
 	if !tableName.MatchString(name) {
 		return nil, invalid("1 validation error detected: Value '%s' at 'targetTableName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+", name)
 	}
@@ -147,7 +148,7 @@ func (c *call) restoreTable(name string, from dynamoTable, at time.Time, source 
 		t.Settings = t.Settings.with(structure{"RestoreSummary": object(structure(summary).with(structure{"RestoreInProgress": false}))})
 	})
 	items := table[structure]{}
-	for key, item := range c.home().DynamoDB.Items[from.ID].all(at) {
+	for key, item := range data.DynamoDB.Items[from.ID].all(at) {
 		items.put(key, c.now, item)
 	}
 	c.home().DynamoDB.Items = made(c.home().DynamoDB.Items)

@@ -1,7 +1,5 @@
 package sandbox
 
-import "time"
-
 // inner is a call that a service makes on the caller's behalf, for it to be
 // handed to another handler. It is neither authorized nor logged. The catalog has
 // every operation that is simulated.
@@ -13,7 +11,3 @@ func (c *call) inner(region, service, operation string, in structure) *call {
 	}
 	return &out
 }
-
-func (c *call) emit(at time.Time, source, detailType string, resources []string, detail object) {}
-
-func (c *call) retract(resource string, after time.Time) {}

@@ -37,6 +37,10 @@ type rdsState struct {
 	Snapshots table[dbSnapshot] `json:"snapshots"` // by name
 }
 
+func (s rdsState) check() error {
+	return first(whole("DB instance", s.Instances), whole("DB snapshot", s.Snapshots))
+}
+
 type dbInstance struct {
 	Name    string    `json:"name"`
 	Status  string    `json:"status"`

@@ -293,8 +293,6 @@ func describeDBSnapshotAttributes(c *call) (map[string]any, error) {
 	return attributesOut(lastPart(c.str("DBSnapshotIdentifier")), s), nil
 }
 
-var accountID = regexp.MustCompile(`^\d{12}$`)
-
 // modifyDBSnapshotAttribute shares a snapshot. Source: Amazon RDS User Guide,
 // "Sharing a DB snapshot": encrypted ones not with all, nor where their key is
 // RDS's own.
