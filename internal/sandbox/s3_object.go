@@ -439,17 +439,19 @@ func copyObject(c *call) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	path, query, _ := strings.Cut(c.str("CopySource"), "?")
-	path, err = url.PathUnescape(strings.TrimPrefix(path, "/"))
-	name, key, ok := strings.Cut(path, "/")
-	if err != nil || !ok || key == "" {
+	path, version := c.str("CopySource"), ""
+	if i := strings.LastIndex(path, "?versionId="); i >= 0 {
+		path, version = path[:i], path[i+len("?versionId="):]
+	}
+	name, key, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if !ok || key == "" {
 		return nil, failure(400, "InvalidArgument", "Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
 	}
 	_, from, err := c.bucketNamed(name, c.now)
 	if err != nil {
 		return nil, err
 	}
-	v, err := c.findVersion(name, key, strings.TrimPrefix(query, "versionId="))
+	v, err := c.findVersion(name, key, version)
 	if err != nil {
 		return nil, err
 	}
@@ -457,7 +459,7 @@ func copyObject(c *call) (map[string]any, error) {
 		return nil, failure(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
 	}
 	replace := c.str("MetadataDirective") == "REPLACE"
-	if name == c.str("Bucket") && key == c.str("Key") && query == "" && !replace && c.str("StorageClass") == "" && c.str("ServerSideEncryption") == "" && c.str("WebsiteRedirectLocation") == "" {
+	if name == c.str("Bucket") && key == c.str("Key") && version == "" && !replace && c.str("StorageClass") == "" && c.str("ServerSideEncryption") == "" && c.str("WebsiteRedirectLocation") == "" {
 		return nil, failure(400, "InvalidRequest", "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
 	}
 	head := structure{"ContentType": "binary/octet-stream"}

@@ -479,7 +479,7 @@ func TestCopies(t *testing.T) {
 	w.do("s3", "PutObject", on(object{"Key": "a b", "Body": []byte("one"), "ContentType": "text/plain", "Tagging": "k=v"}))
 	one := w.do("s3", "HeadObject", on(object{"Key": "a b"}))["VersionId"].(string)
 	w.put("a b", "two")
-	w.do("s3", "CopyObject", on(object{"Key": "c", "CopySource": testBucket + "/a%20b?versionId=" + one}))
+	w.do("s3", "CopyObject", on(object{"Key": "c", "CopySource": testBucket + "/a b?versionId=" + one}))
 	got := w.do("s3", "GetObject", on(object{"Key": "c"}))
 	if string(got["Body"].([]byte)) != "one" || got["ContentType"] != "text/plain" || got["TagCount"] != int64(1) {
 		t.Errorf("%v", got)
