@@ -255,7 +255,7 @@ func (c *call) assumable(name string) error {
 	if a.resource == "role/service-role/AWSBackupDefaultServiceRole" {
 		return nil
 	}
-	_, r, ok := table[role](c.accountState().Roles).live(a.resource[strings.LastIndexByte(a.resource, '/')+1:], c.now)
+	_, r, ok := c.accountState().Roles.live(last(a.resource), c.now)
 	if !ok || !strings.Contains(r.Trust, "backup.amazonaws.com") {
 		return badParameter("IAM Role %s cannot be assumed by AWS Backup", name)
 	}

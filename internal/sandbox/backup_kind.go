@@ -91,7 +91,7 @@ func (c *call) protectable() []protected {
 		for _, v := range c.currentObjects(name) {
 			size += int64(len(v.Body))
 		}
-		out = append(out, protected{"arn:aws:s3:::" + name, "S3", name, b.Tags, size, ""})
+		out = append(out, protected{c.bucketARN(name), "S3", name, b.Tags, size, ""})
 	}
 	return out
 }
@@ -300,6 +300,9 @@ func restoreBucket(c *call, _ string, p recoveryPoint, how map[string]string) (s
 	if err != nil {
 		return "", 0, err
 	}
+	if b.Owner != c.who.Account {
+		return "", 0, failure(403, "AccessDenied", "Access Denied")
+	}
 	if b.Region != c.region {
 		return "", 0, badParameter("The destination bucket %s is in another Region", name)
 	}
@@ -308,7 +311,7 @@ func restoreBucket(c *call, _ string, p recoveryPoint, how map[string]string) (s
 		v.ID, v.At = c.newVersionID(b), c.now
 		c.putVersion(name, key, v)
 	}
-	return "arn:aws:s3:::" + name, 0, nil
+	return c.bucketARN(name), 0, nil
 }
 
 func copyData(_, there *call, _ string, _ *recoveryPoint, _, _ string) (string, time.Duration, error) {

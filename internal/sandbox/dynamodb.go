@@ -271,8 +271,8 @@ func listTables(c *call) (map[string]any, error) {
 	return object{"TableNames": names}, nil
 }
 
-// inUse refuses a change of a table that is changing.
-func inUse(name string, t dynamoTable) error {
+// tableInUse refuses a change of a table that is changing.
+func tableInUse(name string, t dynamoTable) error {
 	if t.Status != "ACTIVE" {
 		return failure(400, "ResourceInUseException", "Attempt to change a resource which is still in use: Table is being %s: %s", strings.ToLower(strings.TrimSuffix(t.Status, "ING"))+"ed", name)
 	}
@@ -288,7 +288,7 @@ func updateTable(c *call) (map[string]any, error) {
 	if err := c.unsimulated("ReplicaUpdates", "MultiRegionConsistency", "GlobalTableWitnessUpdates"); err != nil {
 		return nil, err
 	}
-	if err := inUse(name, t); err != nil {
+	if err := tableInUse(name, t); err != nil {
 		return nil, err
 	}
 	next, err := c.tableChanges(name, t.Settings)
@@ -392,7 +392,7 @@ func deleteTable(c *call) (map[string]any, error) {
 	if t.Settings.bool("DeletionProtectionEnabled") {
 		return nil, invalid("Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.")
 	}
-	if err := inUse(name, t); err != nil {
+	if err := tableInUse(name, t); err != nil {
 		return nil, err
 	}
 	r.change(c.now, func(t *dynamoTable) { t.Status = "DELETING" })

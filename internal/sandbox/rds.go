@@ -391,8 +391,8 @@ func restorable(r *record[dbInstance], at time.Time) (earliest, latest time.Time
 	return earliest, latest, true
 }
 
-// marked cuts a list by MaxRecords and Marker.
-func (c *call) marked(key string, items []any) (map[string]any, error) {
+// dbPage cuts a list by MaxRecords and Marker.
+func (c *call) dbPage(key string, items []any) (map[string]any, error) {
 	most, given := c.int("MaxRecords")
 	if given && (most < 20 || most > 100) {
 		return nil, failure(400, "InvalidParameterValue", "Invalid value %d for MaxRecords. Must be between 20 and 100", most)
@@ -447,7 +447,7 @@ func describeDBInstances(c *call) (map[string]any, error) {
 			out = append(out, c.dbOut(id, c.home().RDS.Instances[id], c.view))
 		}
 	}
-	return c.marked("DBInstances", out)
+	return c.dbPage("DBInstances", out)
 }
 
 // dbEvent tells of an instance. Source: Amazon RDS User Guide, "Amazon RDS event

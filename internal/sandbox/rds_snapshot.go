@@ -205,7 +205,7 @@ func (c *call) copyDB(source, name, kind string, tags tagSet) error {
 		tags = s.Tags.with(tags)
 	}
 	c.putDBSnapshot(name, c.now, dbSnapshot{Type: kind, Began: s.Began, Instance: s.Instance, Resource: s.Resource, Settings: settings, Tags: tags, Writes: s.Writes,
-		Source: "arn:aws:rds:" + from.region + ":" + from.account + ":snapshot:" + lastPart(source)})
+		Source: "arn:" + c.partition() + ":rds:" + from.region + ":" + from.account + ":snapshot:" + lastPart(source)})
 	return nil
 }
 
@@ -260,7 +260,7 @@ func describeDBSnapshots(c *call) (map[string]any, error) {
 			out = append(out, c.dbSnapshotOut(name, s))
 		}
 	}
-	return c.marked("DBSnapshots", out)
+	return c.dbPage("DBSnapshots", out)
 }
 
 func deleteDBSnapshot(c *call) (map[string]any, error) {
@@ -306,7 +306,7 @@ func modifyDBSnapshotAttribute(c *call) (map[string]any, error) {
 	}
 	add := c.strings("ValuesToAdd")
 	for _, v := range add {
-		if v != "all" && !accountID.MatchString(v) {
+		if v != "all" && !twelveDigits.MatchString(v) {
 			return nil, failure(400, "InvalidParameterValue", "Invalid attribute value: %s", v)
 		}
 	}
@@ -316,7 +316,7 @@ func modifyDBSnapshotAttribute(c *call) (map[string]any, error) {
 	case s.encrypted() && slices.Contains(add, "all"):
 		return nil, failure(400, "InvalidParameterValue", "Encrypted snapshots can't be shared with all.")
 	case s.encrypted() && len(add) > 0:
-		if _, k, err := c.findKey(s.Settings.str("KmsKeyId")); err == nil && k.Manager == "AWS" {
+		if _, k, err := c.findKey(s.Settings.str("KmsKeyId"), c.now); err == nil && k.Manager == "AWS" {
 			return nil, failure(400, "InvalidParameterCombination", "Snapshots encrypted with the default RDS key can't be shared.")
 		}
 	}

@@ -47,20 +47,19 @@ func validBucketName(name string) bool {
 		!slices.ContainsFunc(reservedSuffixes, func(s string) bool { return strings.HasSuffix(name, s) })
 }
 
+func (c *call) bucketARN(name string) string { return "arn:" + c.partition() + ":s3:::" + name }
+
 // canonicalUser is an account's id in ACLs.
 func canonicalUser(account string) string {
 	sum := sha256.Sum256([]byte("canonical user " + account))
 	return hex.EncodeToString(sum[:])
 }
 
-// bucketNamed gives a bucket that the caller may use, wherever it is.
+// bucketNamed gives a bucket, wherever it is and whosever.
 func (c *call) bucketNamed(name string, at time.Time) (*record[bucket], bucket, error) {
 	r, b, ok := table[bucket](c.state.Buckets).live(name, at)
 	if !ok || b.Deleted {
 		return nil, bucket{}, failure(404, "NoSuchBucket", "The specified bucket does not exist")
-	}
-	if b.Owner != c.who.Account {
-		return nil, bucket{}, failure(403, "AccessDenied", "Access Denied")
 	}
 	return r, b, nil
 }
@@ -227,7 +226,7 @@ func headBucket(c *call) (map[string]any, error) {
 	if err != nil {
 		return nil, headError(err)
 	}
-	return object{"BucketRegion": b.Region, "BucketArn": "arn:aws:s3:::" + c.str("Bucket"), "AccessPointAlias": false}, nil
+	return object{"BucketRegion": b.Region, "BucketArn": c.bucketARN(c.str("Bucket")), "AccessPointAlias": false}, nil
 }
 
 func headError(err error) error {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/knowngood/knowngood/awsapi"
 	"github.com/knowngood/knowngood/iampolicy"
@@ -41,8 +40,8 @@ func (c *call) blocks(b bucket, setting string) bool {
 	if b.Block[setting] == true {
 		return true
 	}
-	if a, ok := c.state.Accounts[b.Owner]; ok && a.PublicBlock != nil {
-		block, _ := a.PublicBlock.as(c.now)
+	if a, ok := c.state.Accounts[b.Owner]; ok {
+		_, block, _ := a.PublicBlock.live(accountBlock, c.now)
 		return block[setting] == true
 	}
 	return false
@@ -98,27 +97,23 @@ func putBucketPolicy(c *call, b *bucket) error {
 	}
 	for _, s := range p.Statements {
 		for _, r := range append(slices.Clone(s.Resources), s.NotResources...) {
-			if name, _, _ := strings.Cut(strings.TrimPrefix(r, "arn:aws:s3:::"), "/"); !wildcard(name, c.str("Bucket")) {
+			if name, _, _ := strings.Cut(strings.TrimPrefix(r, c.bucketARN("")), "/"); !wildcard(name, c.str("Bucket")) {
 				return failure(400, "MalformedPolicy", "Policy has invalid resource")
 			}
 		}
 	}
 	if c.blocks(*b, "BlockPublicPolicy") && p.IsPublic(iampolicy.BlockPublicAccess) {
-		return failure(403, "AccessDenied", "User: %s is not authorized to perform: s3:PutBucketPolicy on resource: \"arn:aws:s3:::%s\" because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access.", c.who.ARN, c.str("Bucket"))
+		return failure(403, "AccessDenied", "User: %s is not authorized to perform: s3:PutBucketPolicy on resource: \"%s\" because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access.", c.who.ARN, c.bucketARN(c.str("Bucket")))
 	}
 	b.Policy = text
 	return nil
 }
 
-func bucketPolicyStatus(_ *call, b bucket) (map[string]any, error) {
+func bucketPolicyStatus(c *call, b bucket) (map[string]any, error) {
 	if b.Policy == "" {
 		return nil, failure(404, "NoSuchBucketPolicy", "The bucket policy does not exist")
 	}
-	p, err := iampolicy.Parse(b.Policy, iampolicy.AnyKind)
-	if err != nil {
-		return nil, failure(500, "InternalError", "%v", err)
-	}
-	return object{"PolicyStatus": object{"IsPublic": p.IsPublic(iampolicy.BlockPublicAccess)}}, nil
+	return object{"PolicyStatus": object{"IsPublic": c.policy(b.Policy).IsPublic(iampolicy.BlockPublicAccess)}}, nil
 }
 
 // defaultEncryption is what S3 encrypts with where a bucket says nothing, since
@@ -223,15 +218,11 @@ func onAccountBlock(run func(c *call, a *account) (map[string]any, error)) func(
 	}
 }
 
-func (c *call) accountBlock(a *account, at time.Time) (object, bool) {
-	if a.PublicBlock == nil {
-		return nil, false
-	}
-	return a.PublicBlock.as(at)
-}
+// accountBlock is the key of the one there is.
+const accountBlock = "account"
 
 func getAccountBlock(c *call, a *account) (map[string]any, error) {
-	block, ok := c.accountBlock(a, c.view)
+	_, block, ok := a.PublicBlock.live(accountBlock, c.view)
 	if !ok {
 		return nil, failure(404, "NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found")
 	}
@@ -239,19 +230,13 @@ func getAccountBlock(c *call, a *account) (map[string]any, error) {
 }
 
 func putAccountBlock(c *call, a *account) (map[string]any, error) {
-	block := c.givenBlock()
-	if a.PublicBlock == nil {
-		a.PublicBlock = newRecord(c.now, block)
-	} else {
-		a.PublicBlock.forget(c.now)
-		a.PublicBlock.Versions = append(a.PublicBlock.Versions, version[object]{At: c.now, Value: block})
-	}
+	a.PublicBlock.put(accountBlock, c.now, c.givenBlock())
 	return object{}, nil
 }
 
 func deleteAccountBlock(c *call, a *account) (map[string]any, error) {
-	if a.PublicBlock != nil {
-		a.PublicBlock.end(c.now)
+	if r, _, ok := a.PublicBlock.live(accountBlock, c.now); ok {
+		r.end(c.now)
 	}
 	return object{}, nil
 }

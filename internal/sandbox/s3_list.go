@@ -321,7 +321,7 @@ func (c *call) objectEvent(b bucket, kind, key string, v s3Version, why string) 
 	} else {
 		about["size"], about["etag"], detail["reason"] = len(v.Body), strings.Trim(v.ETag, `"`), why
 	}
-	c.emit(c.now, "aws.s3", kind, []string{"arn:aws:s3:::" + c.str("Bucket")}, detail)
+	c.emit(c.now, "aws.s3", kind, []string{c.bucketARN(c.str("Bucket"))}, detail)
 }
 
 // currentObjects gives what a bucket's objects are now, as a backup takes them.

@@ -157,11 +157,11 @@ func (c *call) serviceKey(name, own string) (string, error) {
 	if name == "" {
 		name = own
 	}
-	id, k, err := c.findKey(name)
+	at, k, err := c.findKey(name, c.now)
 	if err != nil {
 		return "", err
 	}
-	return c.keyARN(id), c.mayUse(id, k)
+	return at.String(), k.usable(at.arn)
 }
 
 // preconditions checks IfMatch and IfNoneMatch of a write.
