@@ -26,6 +26,10 @@ var dbSnapshotName = regexp.MustCompile(`^[A-Za-z](-?[A-Za-z0-9])*$`)
 
 func (s dbSnapshot) encrypted() bool { return s.Settings.bool("StorageEncrypted") }
 
+func (s dbSnapshot) sharedWith(account string) bool {
+	return slices.Contains(s.Restore, account) || slices.Contains(s.Restore, "all")
+}
+
 func snapshotTime(s dbSnapshot) time.Duration {
 	return dbSnapBase + time.Duration(s.Settings.int("AllocatedStorage"))*dbSnapByGiB
 }
@@ -49,7 +53,7 @@ func (c *call) sourceSnapshot(name string) (dbSnapshot, arn, error) {
 		if owner, ok := c.state.Accounts[a.account]; ok {
 			if home, ok := owner.Regions[a.region]; ok {
 				_, s, ok := home.RDS.Snapshots.live(short, c.now)
-				if ok && (a.account == c.who.Account || slices.Contains(s.Restore, c.who.Account) || slices.Contains(s.Restore, "all")) {
+				if ok && (a.account == c.who.Account || s.sharedWith(c.who.Account)) {
 					return s, at, usable(s)
 				}
 			}

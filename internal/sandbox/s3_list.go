@@ -284,24 +284,41 @@ func deleteObjects(c *call) (map[string]any, error) {
 	if len(list) == 0 || len(list) > 1000 {
 		return nil, failure(400, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
 	}
-	deleted := []any{}
+	deleted, refused := []any{}, []any{}
 	for _, o := range list {
 		key, _ := o["Key"].(string)
 		id, _ := o["VersionId"].(string)
-		gone := c.remove(b, key, id)
 		one := object{"Key": key}
 		if id != "" {
 			one["VersionId"] = id
 		}
+		if err := c.mayDelete(key, id); err != nil {
+			refused = append(refused, object(structure(one).with(structure{"Code": codeOf(err), "Message": err.Error()})))
+			continue
+		}
+		gone := c.remove(b, key, id)
 		if gone["DeleteMarker"] == true {
 			one["DeleteMarker"], one["DeleteMarkerVersionId"] = true, gone["VersionId"]
 		}
 		deleted = append(deleted, one)
 	}
-	if c.object("Delete")["Quiet"] == true {
-		return object{}, nil
+	out := object{}
+	if len(refused) > 0 {
+		out["Errors"] = refused
 	}
-	return object{"Deleted": deleted}, nil
+	if c.object("Delete")["Quiet"] != true {
+		out["Deleted"] = deleted
+	}
+	return out, nil
+}
+
+// mayDelete says whether the caller may delete one object of DeleteObjects.
+func (c *call) mayDelete(key, version string) error {
+	n := need{action: "s3:DeleteObject", resource: c.bucketARN(c.str("Bucket") + "/" + key)}
+	if version != "" {
+		n.action = versionAction(n.action)
+	}
+	return c.permit(&n)
 }
 
 // objectEvent tells EventBridge of an object, where the bucket's notifications
@@ -337,7 +354,7 @@ func (c *call) currentObjects(name string) map[string]s3Version {
 
 var s3ListHandlers = map[string]handler{
 	"DeleteObject":       {"s3:DeleteObject", deleteObject},
-	"DeleteObjects":      {"s3:DeleteObject", deleteObjects},
+	"DeleteObjects":      {"", deleteObjects}, // each object needs its own
 	"ListObjectVersions": {"s3:ListBucketVersions", listObjectVersions},
 	"ListObjects":        {"s3:ListBucket", listObjects},
 	"ListObjectsV2":      {"s3:ListBucket", listObjectsV2},

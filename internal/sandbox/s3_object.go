@@ -117,13 +117,12 @@ func (c *call) checked(body []byte) (structure, error) {
 	return keep, nil
 }
 
-// encryptionOf gives the members that say how an object is encrypted: as the call
-// asks, or as the bucket does by default.
-func (c *call) encryptionOf(b bucket) (structure, error) {
-	rule := b.encryption()
-	by, _ := rule["ApplyServerSideEncryptionByDefault"].(object)
-	algorithm, _ := by["SSEAlgorithm"].(string)
-	key, _ := by["KMSMasterKeyID"].(string)
+// asked gives the algorithm and the key, "" if it is S3's own, of an upload: what
+// the call asks for, or the bucket's default.
+func (c *call) asked(b bucket) (algorithm, key string, err error) {
+	by, _ := b.encryption()["ApplyServerSideEncryptionByDefault"].(object)
+	algorithm, _ = by["SSEAlgorithm"].(string)
+	key, _ = by["KMSMasterKeyID"].(string)
 	if asked := c.str("ServerSideEncryption"); asked != "" {
 		if asked != algorithm {
 			key = ""
@@ -132,9 +131,18 @@ func (c *call) encryptionOf(b bucket) (structure, error) {
 	}
 	if k := c.str("SSEKMSKeyId"); k != "" {
 		if !strings.HasPrefix(algorithm, "aws:kms") {
-			return nil, failure(400, "InvalidArgument", "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms")
+			return "", "", failure(400, "InvalidArgument", "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms")
 		}
 		key = k
+	}
+	return algorithm, key, nil
+}
+
+// encryptionOf gives the members that say how an object is encrypted.
+func (c *call) encryptionOf(b bucket) (structure, error) {
+	algorithm, key, err := c.asked(b)
+	if err != nil {
+		return nil, err
 	}
 	out := structure{"ServerSideEncryption": algorithm}
 	if !strings.HasPrefix(algorithm, "aws:kms") {
@@ -145,7 +153,7 @@ func (c *call) encryptionOf(b bucket) (structure, error) {
 		return nil, failure(400, "KMS."+codeOf(err), "%v", err)
 	}
 	out["SSEKMSKeyId"] = arn
-	if rule.bool("BucketKeyEnabled") || c.bool("BucketKeyEnabled") {
+	if b.encryption().bool("BucketKeyEnabled") || c.bool("BucketKeyEnabled") {
 		out["BucketKeyEnabled"] = true
 	}
 	return out, nil
@@ -434,17 +442,22 @@ func headObject(c *call) (map[string]any, error) {
 	return out, nil
 }
 
+// copySource reads BUCKET/KEY?versionId=ID; without a key it is none.
+func copySource(text string) (name, key, version string) {
+	if i := strings.LastIndex(text, "?versionId="); i >= 0 {
+		text, version = text[:i], text[i+len("?versionId="):]
+	}
+	name, key, _ = strings.Cut(strings.TrimPrefix(text, "/"), "/")
+	return name, key, version
+}
+
 func copyObject(c *call) (map[string]any, error) {
 	_, b, err := c.liveBucket(c.now)
 	if err != nil {
 		return nil, err
 	}
-	path, version := c.str("CopySource"), ""
-	if i := strings.LastIndex(path, "?versionId="); i >= 0 {
-		path, version = path[:i], path[i+len("?versionId="):]
-	}
-	name, key, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	if !ok || key == "" {
+	name, key, version := copySource(c.str("CopySource"))
+	if key == "" {
 		return nil, failure(400, "InvalidArgument", "Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
 	}
 	_, from, err := c.bucketNamed(name, c.now)
