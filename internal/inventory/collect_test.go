@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -151,10 +152,12 @@ func TestABucketIsOfItsOwnRegion(t *testing.T) {
 	}
 }
 
-// withoutBucketRegion is an S3 whose list does not name Regions, as of old.
+// withoutBucketRegion is an S3 whose list knows nothing of Regions, as of old.
 type withoutBucketRegion struct{ awsapi.Caller }
 
 func (w withoutBucketRegion) Call(ctx context.Context, service, operation string, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
+	in = maps.Clone(in)
+	delete(in, "BucketRegion")
 	out, err := w.Caller.Call(ctx, service, operation, in, opts...)
 	for _, b := range elements(out, "Buckets") {
 		delete(b.(map[string]any), "BucketRegion")

@@ -494,6 +494,10 @@ func TestVaults(t *testing.T) {
 	w.fails("AlreadyExistsException", "backup", "CreateBackupVault", object{"BackupVaultName": "vault"})
 	w.fails("InvalidParameterValueException", "backup", "CreateBackupVault", object{"BackupVaultName": "a vault"})
 	w.fails("InvalidParameterValueException", "backup", "CreateBackupVault", object{"BackupVaultName": "other", "EncryptionKeyArn": "alias/nobody"})
+	if got := pick(w.do("backup", "ListBackupVaults", nil)["BackupVaultList"], "BackupVaultName"); !reflect.DeepEqual(got, []string{"vault"}) {
+		t.Errorf("%v before the default one is named", got)
+	}
+	w.do("backup", "DescribeBackupVault", object{"BackupVaultName": "Default"})
 	list := w.do("backup", "ListBackupVaults", nil)["BackupVaultList"]
 	if got := pick(list, "BackupVaultName"); !reflect.DeepEqual(got, []string{"Default", "vault"}) || list.([]any)[1].(object)["EncryptionKeyArn"] != key {
 		t.Errorf("%v", list)
