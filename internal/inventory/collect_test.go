@@ -179,7 +179,7 @@ func TestABucketWhoseRegionIsDenied(t *testing.T) {
 
 func TestWhatIsGoneIsNotCollected(t *testing.T) {
 	e := newEstate(t)
-	i := e.do("ec2", "RunInstances", map[string]any{"MinCount": int64(1), "MaxCount": int64(1)})["Instances"].([]any)[0].(map[string]any)["InstanceId"].(string)
+	i := e.do("ec2", "RunInstances", map[string]any{"ImageId": "ami-0c1a2b3c4d5e6f708", "MinCount": int64(1), "MaxCount": int64(1)})["Instances"].([]any)[0].(map[string]any)["InstanceId"].(string)
 	e.clock.Advance(time.Minute)
 	if items, _ := e.collect("AWS::EC2::Instance"); len(items) != 1 || items[0].ID != i {
 		t.Errorf("%v", items)

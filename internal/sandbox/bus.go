@@ -34,6 +34,7 @@ type due struct {
 	Relayed bool      `json:"relayed,omitempty"` // it came from another bus, and goes to no further one
 	Rule    string    `json:"rule,omitempty"`    // whose schedule it is, on the default bus
 	Plan    string    `json:"plan,omitempty"`    // a backup plan's rule whose schedule it is, as PLAN/RULE
+	Group   string    `json:"group,omitempty"`   // an Auto Scaling group that is to look at itself
 }
 
 // emit sends an event of a service to the default bus of the call's account and
@@ -92,6 +93,10 @@ func (s *Sandbox) settle(now time.Time) {
 		c := &call{Sandbox: s, now: d.At, view: d.At, region: d.Region, who: accessKey{Account: d.Account}}
 		if d.Event != nil {
 			c.publish(d)
+			continue
+		}
+		if d.Group != "" {
+			c.scale(d.Group)
 			continue
 		}
 		key := d.Account + "/" + d.Region + "/" + d.Rule + "/" + d.Plan
