@@ -100,12 +100,13 @@ func newSession(ctx context.Context, cfg awsapi.Config, clock knowngood.Clock, s
 	return s, err
 }
 
-// as is the client with a role's credentials; the empty role is the caller.
-func (s *session) as(role, purpose string) awsapi.Caller {
+// as is the client with a role's credentials, under a session policy unless that
+// is empty; the empty role is the caller.
+func (s *session) as(role, purpose, policy string) awsapi.Caller {
 	if role == "" {
 		return s.client
 	}
-	return s.client.AssumeRole(role, "knowngood-"+purpose, "", "")
+	return s.client.AssumeRole(role, "knowngood-"+purpose, "", policy)
 }
 
 func (s *session) findings() *finding.Service {

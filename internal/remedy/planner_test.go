@@ -157,7 +157,12 @@ func TestEveryRunbookOfTheLibraryIsValid(t *testing.T) {
 		for _, problem := range d.Validate(catalog) {
 			t.Errorf("%v", problem)
 		}
-		_ = table
+		for _, c := range d.Calls(catalog) {
+			operation := c.Operation.Service.Name + ":" + c.Operation.Name
+			if _, ok := table[operation]; !ok && c.Operation.Class() == awsapi.Write {
+				t.Errorf("%s, step %s: %s has no row in library/operations", name, c.Step, operation)
+			}
+		}
 	}
 }
 

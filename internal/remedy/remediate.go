@@ -57,9 +57,10 @@ type FindingSink interface {
 type Remediator struct {
 	Catalog *awsapi.Catalog
 	Content *Content
-	// As gives a caller with the credentials of a role; the empty role is the
-	// caller's own.
-	As       func(role, purpose string) awsapi.Caller
+	// As gives a caller with the credentials of a role, narrowed by a session
+	// policy unless that is empty; the empty role is the caller's own, which can't
+	// be narrowed.
+	As       func(role, purpose, policy string) awsapi.Caller
 	Runs     RunStore
 	Log      runbook.RunLog
 	Records  Records
@@ -96,7 +97,11 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 	if err != nil {
 		return nil, err
 	}
-	caller := r.As(role, "plan")
+	policy, err := readsOnly(book, r.Catalog)
+	if err != nil {
+		return nil, err
+	}
+	caller := r.As(role, "plan", policy)
 	planner := &Planner{Catalog: r.Catalog, Operations: r.Content.Operations, Read: func(ctx context.Context, op *awsapi.Operation, in map[string]any) (map[string]any, error) {
 		return caller.Call(ctx, op.Service.Name, op.Name, in, awsapi.Region(place.Region))
 	}}
@@ -204,7 +209,7 @@ func (r *Remediator) carryOut(ctx context.Context, plan *knowngood.Plan, epoch i
 		}
 	}
 	x := &Executor{
-		Catalog: r.Catalog, Operations: r.Content.Operations, Caller: r.As(plan.Role, plan.RunID), Log: r.Log, Clock: r.Clock,
+		Catalog: r.Catalog, Operations: r.Content.Operations, Caller: r.As(plan.Role, plan.RunID, ""), Log: r.Log, Clock: r.Clock,
 		Settler: &Settler{Catalog: r.Catalog, Operations: r.Content.Operations, Clock: r.Clock, Consistency: 30 * time.Second, Poll: 3 * time.Second},
 		Decisions: func(context.Context, runbook.ApproveRequest) ([]knowngood.Approval, error) {
 			return decisions, nil

@@ -123,7 +123,7 @@ func TestAWaitThatTimesOutPutsTheOldVolumeBack(t *testing.T) {
 		t.Run(step, func(t *testing.T) {
 			l := newLoop(t)
 			plan, f, instance := l.attached()
-			l.As = func(string, string) awsapi.Caller {
+			l.As = func(string, string, string) awsapi.Caller {
 				return world{directly{l.estate}, func(at, _ string, out map[string]any) {
 					if at == step {
 						never(out)
@@ -153,7 +153,7 @@ func TestAWaitThatTimesOutPutsTheOldVolumeBack(t *testing.T) {
 func TestDriftInMidRunPutsTheOldVolumeBack(t *testing.T) {
 	l := newLoop(t)
 	plan, f, instance := l.attached()
-	l.As = func(string, string) awsapi.Caller {
+	l.As = func(string, string, string) awsapi.Caller {
 		return world{directly{l.estate}, func(step, _ string, out map[string]any) {
 			if step == "DescribeVolume" {
 				first(out, "Volumes")["Size"] = int64(501)
