@@ -154,5 +154,20 @@ func (o *Operation) errorShape(code string) *Shape {
 			return s
 		}
 	}
+	if name, ok := queryCodes[code]; ok && o.Service.QueryCompatible {
+		return o.errorShape(name)
+	}
+	if name, ok := strings.CutPrefix(code, "AWS.SimpleQueueService."); ok {
+		return o.errorShape(name)
+	}
 	return nil
+}
+
+// queryCodes are codes of SQS's query protocol that are neither the names of
+// shapes nor those with AWS.SimpleQueueService before them. botocore's model has
+// none of them. Source: Amazon SQS API Reference, "Common errors" and the
+// operations' errors, against their names in the JSON protocol.
+var queryCodes = map[string]string{
+	"AWS.SimpleQueueService.NonExistentQueue": "QueueDoesNotExist",
+	"QueueAlreadyExists":                      "QueueNameExists",
 }

@@ -47,6 +47,7 @@ type Service struct {
 	context    []ClientContextParam
 	ruleSet    json.RawMessage // the endpoint rule set, as botocore has it
 	rules      ruleCache
+	older      faceCache
 }
 
 // Operations are the names of the service's operations, sorted.

@@ -189,6 +189,7 @@ func (c *Catalog) route(sr *ServerRequest, signingName string) error {
 		if err != nil {
 			return serverError(500, "InternalFailure", err.Error())
 		}
+		s = s.asAsked(h)
 		op, labels := s.find(sr.Raw, h)
 		if op == nil {
 			if sr.Service == nil {

@@ -31,11 +31,29 @@ func (c *call) groupOf(instanceID string, at time.Time) (name string, r *record[
 
 // replaceUnhealthy lets a group terminate a member in service that was stopped.
 func (c *call) replaceUnhealthy(instanceID string) {
-	if _, r, state := c.groupOf(instanceID, c.now); r != nil && state == "InService" {
+	if name, r, state := c.groupOf(instanceID, c.now); r != nil && state == "InService" {
 		at := c.now.Add(unhealthyAfter)
 		c.terminate(instanceID, at)
+		c.terminationEvent(at, name, r, instanceID)
 		r.change(at, func(g *group) { g.Members = without(g.Members, instanceID) })
 	}
+}
+
+func (c *call) groupARN(name string, g group) string {
+	return "arn:aws:autoscaling:" + c.region + ":" + c.who.Account + ":autoScalingGroup:" + g.ID + ":autoScalingGroupName/" + name
+}
+
+// terminationEvent says, once a member is gone, that the group ended it.
+// Source: Amazon EC2 Auto Scaling User Guide, "Amazon EC2 Auto Scaling event
+// reference".
+func (c *call) terminationEvent(at time.Time, name string, r *record[group], instanceID string) {
+	g, _ := r.as(c.now)
+	i, _ := c.home().Instances[instanceID].as(c.now)
+	done := at.Add(instanceDestroy)
+	c.emit(done, "aws.autoscaling", "EC2 Instance Terminate Successful", []string{c.groupARN(name, g), c.ec2ARN("instance", instanceID)}, object{
+		"StatusCode": "InProgress", "AutoScalingGroupName": name, "ActivityId": c.occurrence(), "RequestId": c.requestIDOf(), "StatusMessage": "", "EC2InstanceId": instanceID,
+		"StartTime": at.UTC().Format(time.RFC3339), "EndTime": done.UTC().Format(time.RFC3339), "Details": object{"Availability Zone": i.Zone, "Subnet ID": i.Subnet},
+		"Cause": "At " + at.UTC().Format(time.RFC3339) + " an instance was taken out of service in response to an EC2 health check indicating it has been terminated or stopped."})
 }
 
 func without(m map[string]string, key string) map[string]string {
@@ -167,8 +185,7 @@ func describeGroups(c *call) (map[string]any, error) {
 				members = append(members, object{"InstanceId": id, "AvailabilityZone": i.Zone, "LifecycleState": g.Members[id], "HealthStatus": "Healthy", "ProtectedFromScaleIn": false})
 			}
 		}
-		arn := "arn:aws:autoscaling:" + c.region + ":" + c.who.Account + ":autoScalingGroup:" + g.ID + ":autoScalingGroupName/" + name
-		out = append(out, object{"AutoScalingGroupName": name, "AutoScalingGroupARN": arn, "MinSize": g.Min, "MaxSize": g.Max, "DesiredCapacity": g.Desired, "DefaultCooldown": int64(300),
+		out = append(out, object{"AutoScalingGroupName": name, "AutoScalingGroupARN": c.groupARN(name, g), "MinSize": g.Min, "MaxSize": g.Max, "DesiredCapacity": g.Desired, "DefaultCooldown": int64(300),
 			"AvailabilityZones": anys(zones(c.region)), "HealthCheckType": "EC2", "CreatedTime": c.home().Groups[name].Versions[0].At, "Instances": members})
 	}
 	return object{"AutoScalingGroups": out}, nil

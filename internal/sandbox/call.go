@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -21,6 +22,10 @@ type call struct {
 	in        map[string]any
 	who       accessKey
 	operation *awsapi.Operation
+	request   Request
+	// after, if a handler sets it, gives the call's answer once the sandbox is
+	// unlocked.
+	after func(context.Context) (map[string]any, error)
 }
 
 // handler serves one operation. action is the IAM action that it needs.

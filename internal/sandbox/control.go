@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,10 @@ const maxControl = 256 << 20
 //	POST /_knowngood/faults                {"service": "ec2", "operation": "CreateVolume", "nth": 1, "count": 1,
 //	                                        "afterEffect": false, "code": "RequestLimitExceeded", "message": "", "status": 503}
 //	                                       without code and status the connection is cut
+//	GET  /_knowngood/events                {"events": 3, "delivered": 2, "failed": 1, "pending": 0, "deliveries": [...]}: how many
+//	                                       events came about and are to come, and the latest attempts to deliver one,
+//	                                       a list of Delivery
+//	GET  /_knowngood/trail                 {"records": [...]}: CloudTrail's records of all accounts and Regions, by time
 //	PUT  /_knowngood/stale                 {"for": "10s"}: reads answer as of so long ago
 //
 // An error is {"error": "..."} with a status of 4xx.
@@ -42,6 +47,7 @@ func (s *Sandbox) control(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out, err := s.controlled(r)
+	s.drain()
 	if err != nil {
 		var refused controlError
 		if !errors.As(err, &refused) {
@@ -76,6 +82,10 @@ func (s *Sandbox) controlled(r *http.Request) (any, error) {
 		return object{}, s.replace(r.Body)
 	case "GET calls":
 		return s.Calls(), nil
+	case "GET events":
+		return s.eventSummary(), nil
+	case "GET trail":
+		return object{"records": s.trailRecords()}, nil
 	case "GET clock":
 		return object{"now": s.now()}, nil
 	case "POST clock":
@@ -98,6 +108,34 @@ func (s *Sandbox) now() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.clock.Now()
+}
+
+func (s *Sandbox) eventSummary() any {
+	s.Settle()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return struct {
+		outcomes
+		Pending    int        `json:"pending"`
+		Deliveries []Delivery `json:"deliveries"`
+	}{s.outcomes, len(s.state.Due), append([]Delivery{}, s.deliveries...)}
+}
+
+func (s *Sandbox) trailRecords() []json.RawMessage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []trailRecord
+	for _, id := range sorted(s.state.Accounts) {
+		for _, name := range sorted(s.state.Accounts[id].Regions) {
+			all = append(all, s.state.Accounts[id].Regions[name].CloudTrail.Records...)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b trailRecord) int { return a.Time.Compare(b.Time) })
+	out := make([]json.RawMessage, len(all))
+	for i, r := range all {
+		out[i] = r.Event
+	}
+	return out
 }
 
 // replace puts a snapshot in place of the estate; the clock stays.
@@ -129,6 +167,7 @@ func (s *Sandbox) advance(body io.Reader) (any, error) {
 		return nil, controlError{http.StatusConflict, "this sandbox lives by the machine's clock, which it can't move"}
 	}
 	clock.Advance(d)
+	s.settle(s.clock.Now())
 	return object{"now": s.clock.Now()}, nil
 }
 
@@ -176,12 +215,10 @@ func duration(body io.Reader, into any, text *string) (time.Duration, error) {
 }
 
 // loopback says whether a Host names this machine by a loopback address.
-func loopback(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+func loopback(address string) bool {
+	h := host(address)
+	ip := net.ParseIP(strings.Trim(h, "[]"))
+	return h == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func answer(w http.ResponseWriter, status int, v any) {

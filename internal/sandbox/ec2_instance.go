@@ -96,6 +96,7 @@ func runInstances(c *call) (map[string]any, error) {
 	}
 	c.home().Instances[id] = newRecord(c.now, i)
 	c.home().Instances[id].change(c.now.Add(instanceStart), func(i *instance) { i.State = "running" })
+	c.instanceEvents(id, c.now, "pending", c.now.Add(instanceStart), "running")
 	mappings := c.objects("BlockDeviceMappings")
 	if !slices.ContainsFunc(mappings, func(m object) bool { return m["DeviceName"] == i.Root }) {
 		mappings = append([]object{{"DeviceName": i.Root, "Ebs": object{"VolumeSize": int64(8)}}}, mappings...)
@@ -287,6 +288,7 @@ func startInstances(c *call) (map[string]any, error) {
 				}
 			})
 			r.change(c.now.Add(instanceStart), func(i *instance) { i.State = "running" })
+			c.instanceEvents(id, c.now, "pending", c.now.Add(instanceStart), "running")
 			return nil
 		}
 		return failure(400, "IncorrectInstanceState", "The instance '%s' is not in a state from which it can be started.", id)
@@ -308,6 +310,7 @@ func stopInstances(c *call) (map[string]any, error) {
 		r.forget(c.now)
 		r.change(c.now, func(i *instance) { i.State = "stopping" })
 		r.change(c.now.Add(instanceStop), func(i *instance) { i.State = "stopped" })
+		c.instanceEvents(id, c.now, "stopping", c.now.Add(instanceStop), "stopped")
 		c.replaceUnhealthy(id)
 		return nil
 	})
@@ -315,7 +318,7 @@ func stopInstances(c *call) (map[string]any, error) {
 
 func terminateInstances(c *call) (map[string]any, error) {
 	return c.eachInstance("TerminatingInstances", func(id string, r *record[instance], i instance) error {
-		if i.State != "terminated" {
+		if i.State != "terminated" && i.State != "shutting-down" {
 			c.terminate(id, c.now)
 		}
 		return nil
@@ -328,8 +331,13 @@ func (c *call) terminate(id string, at time.Time) {
 	r.forget(at)
 	r.change(at, func(i *instance) { i.State = "shutting-down" })
 	r.change(at.Add(instanceDestroy), func(i *instance) { i.State = "terminated" })
-	for _, v := range c.home().Volumes {
+	c.instanceEvents(id, at, "shutting-down", at.Add(instanceDestroy), "terminated")
+	for _, vid := range sorted(c.home().Volumes) {
+		v := c.home().Volumes[vid]
 		if now, ok := v.as(at); ok && now.Instance == id {
+			if c.retract(c.ec2ARN("volume", vid), at); now.DeleteOn {
+				c.volumeEvent(at.Add(instanceDestroy), vid, "deleteVolume", "deleted")
+			}
 			v.forget(at)
 			v.change(at.Add(instanceDestroy), func(v *volume) {
 				if v.State = "available"; v.DeleteOn {

@@ -276,6 +276,7 @@ func createVolume(c *call) (map[string]any, error) {
 	id := c.id("vol-0", 16)
 	r := newRecord(c.now, v)
 	r.change(c.now.Add(volumeCreation), func(v *volume) { v.State = "available" })
+	c.volumeEvent(c.now.Add(volumeCreation), id, "createVolume", "available")
 	c.home().Volumes[id] = r
 	c.remember(id)
 	return c.volumeOut(id, v), nil
@@ -371,6 +372,8 @@ func deleteVolume(c *call) (map[string]any, error) {
 	}
 	r.forget(c.now)
 	r.change(c.now, func(v *volume) { v.State = gone })
+	c.retract(c.ec2ARN("volume", id), c.now)
+	c.volumeEvent(c.now, id, "deleteVolume", "deleted")
 	return object{}, nil
 }
 
@@ -400,11 +403,13 @@ func (c *call) snapshotOut(id string, s snapshot) object {
 	return out
 }
 
-func (c *call) putSnapshot(s snapshot) string {
+func (c *call) putSnapshot(s snapshot, event, source string) string {
 	id := c.id("snap-0", 16)
 	s.State = "pending"
 	r := newRecord(c.now, s)
-	r.change(c.now.Add(snapshotBase+time.Duration(s.Size)*snapshotPerGiB), func(s *snapshot) { s.State = "completed" })
+	done := c.now.Add(snapshotBase + time.Duration(s.Size)*snapshotPerGiB)
+	r.change(done, func(s *snapshot) { s.State = "completed" })
+	c.snapshotEvent(done, id, event, source, c.now)
 	c.home().Snapshots[id] = r
 	return id
 }
@@ -420,7 +425,7 @@ func createSnapshot(c *call) (map[string]any, error) {
 		return nil, err
 	}
 	s := snapshot{State: "pending", Started: c.now, Volume: id, Size: v.Size, Encrypted: v.Encrypted, KeyARN: v.KeyARN, Text: c.str("Description"), Tags: tags, Writes: c.volumeWrites(id, c.now)}
-	return c.snapshotOut(c.putSnapshot(s), s), nil
+	return c.snapshotOut(c.putSnapshot(s, "createSnapshot", "arn:aws:ec2:"+c.region+"::volume/"+id), s), nil
 }
 
 func copySnapshot(c *call) (map[string]any, error) {
@@ -445,7 +450,7 @@ func copySnapshot(c *call) (map[string]any, error) {
 			return nil, err
 		}
 	}
-	out := object{"SnapshotId": c.putSnapshot(s)}
+	out := object{"SnapshotId": c.putSnapshot(s, "copySnapshot", snapshotARN(c.region, c.str("SourceSnapshotId")))}
 	if len(tags) > 0 {
 		out["Tags"] = tags.list()
 	}
@@ -499,6 +504,7 @@ func deleteSnapshot(c *call) (map[string]any, error) {
 	}
 	r.forget(c.now)
 	r.change(c.now, func(s *snapshot) { s.State = gone })
+	c.retract(snapshotARN(c.region, c.str("SnapshotId")), c.now)
 	return object{}, nil
 }
 

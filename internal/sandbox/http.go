@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -37,7 +38,8 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answerError(w, req, err, id)
 		return
 	}
-	out, err := s.Call(r.Context(), Request{Service: req.Service.Name, Operation: req.Operation.Name, Region: req.Region, AccessKeyID: req.AccessKeyID, Input: req.Input})
+	out, err := s.Call(r.Context(), Request{Service: req.Service.Name, Operation: req.Operation.Name, Region: req.Region, AccessKeyID: req.AccessKeyID, Input: req.Input,
+		ID: id, SourceIP: host(r.RemoteAddr), UserAgent: r.UserAgent()})
 	if err != nil {
 		var e *awsapi.Error
 		if !errors.As(err, &e) {
@@ -53,6 +55,14 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := req.WriteResponse(w, out, id); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 	}
+}
+
+// host is an address without its port.
+func host(address string) string {
+	if h, _, err := net.SplitHostPort(address); err == nil {
+		return h
+	}
+	return address
 }
 
 func answerError(w http.ResponseWriter, req *awsapi.ServerRequest, e *awsapi.Error, id string) {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/knowngood/knowngood/awsapi"
 )
 
 // OperatorKey is the access key of the sandbox's operator, who may do
@@ -27,6 +29,7 @@ type accessKey struct {
 	Role     string    `json:"role,omitempty"` // ARN of the role behind a session
 	Policy   string    `json:"policy,omitempty"`
 	Operator bool      `json:"operator,omitempty"`
+	Issued   time.Time `json:"issued,omitzero"`
 	Expires  time.Time `json:"expires,omitzero"`
 }
 
@@ -167,10 +170,12 @@ func (c *call) authorize(action string) error {
 }
 
 func (c *call) deniedCode() string {
-	switch c.operation.Service.Name {
-	case "ec2":
+	switch s := c.operation.Service; {
+	case s.Name == "ec2":
 		return "UnauthorizedOperation"
-	case "kms":
+	case s.Name == "sns":
+		return "AuthorizationError"
+	case s.Name != "sqs" && (s.Protocol == awsapi.JSON || s.Protocol == awsapi.RESTJSON):
 		return "AccessDeniedException"
 	}
 	return "AccessDenied"
@@ -273,7 +278,7 @@ func assumeRole(c *call) (map[string]any, error) {
 	}
 	id := strings.ToUpper(c.id("ASIA", 16))
 	session := accessKey{Secret: c.id("", 32), Token: c.id("", 32), ARN: "arn:aws:sts::" + parts[4] + ":assumed-role/" + name + "/" + c.str("RoleSessionName"),
-		UserID: r.ID + ":" + c.str("RoleSessionName"), Account: parts[4], Role: arn, Policy: c.str("Policy"), Expires: c.now.Add(time.Duration(seconds) * time.Second)}
+		UserID: r.ID + ":" + c.str("RoleSessionName"), Account: parts[4], Role: arn, Policy: c.str("Policy"), Issued: c.now, Expires: c.now.Add(time.Duration(seconds) * time.Second)}
 	c.state.Keys[id] = session
 	return object{
 		"Credentials":     object{"AccessKeyId": id, "SecretAccessKey": session.Secret, "SessionToken": session.Token, "Expiration": session.Expires},

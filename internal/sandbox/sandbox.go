@@ -14,6 +14,7 @@ import (
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/awsapi"
+	"github.com/knowngood/knowngood/eventpattern"
 )
 
 // Options are what a sandbox is made with. The zero value of each has a
@@ -44,12 +45,23 @@ type Sandbox struct {
 	calls  []CallRecord
 
 	requests uint64 // over the wire
+
+	hooks    []func([]byte)
+	later    []func() // to be run without the lock, in order
+	draining bool
+
+	patterns   map[string]*eventpattern.Pattern // of rules, by their text
+	deliveries []Delivery
+	outcomes   outcomes
+	functions  map[string]Function // by name
 }
 
 // state is all that a snapshot holds.
 type state struct {
 	Seed     int64                      `json:"seed"`
-	Serial   uint64                     `json:"serial"` // ids given so far
+	Serial   uint64                     `json:"serial"`        // ids given so far
+	Occurred uint64                     `json:"occurred"`      // events and records of calls so far
+	Due      []due                      `json:"due,omitempty"` // by time
 	Accounts map[string]*account        `json:"accounts"`
 	Buckets  map[string]*record[bucket] `json:"buckets"` // their names are global
 	Keys     map[string]accessKey       `json:"accessKeys"`
@@ -128,7 +140,7 @@ func New(o Options) (*Sandbox, error) {
 	if len(o.Regions) == 0 {
 		o.Regions = []string{o.Region, "us-east-1"}
 	}
-	s := &Sandbox{catalog: o.Catalog, clock: o.Clock, account: o.Account, region: o.Region, regions: o.Regions, counts: map[string]int{}}
+	s := &Sandbox{catalog: o.Catalog, clock: o.Clock, account: o.Account, region: o.Region, regions: o.Regions, counts: map[string]int{}, patterns: map[string]*eventpattern.Pattern{}, functions: map[string]Function{}}
 	s.state = state{Seed: o.Seed, Accounts: map[string]*account{}, Buckets: map[string]*record[bucket]{}, Keys: map[string]accessKey{
 		OperatorKey: {Secret: operatorSecret, ARN: "arn:aws:iam::" + o.Account + ":user/operator", UserID: "AIDAOPERATOR", Account: o.Account, Operator: true},
 	}}
@@ -154,25 +166,42 @@ type Request struct {
 	Region             string
 	AccessKeyID        string
 	Input              map[string]any
+	// What CloudTrail's record of the call has; each may be empty.
+	ID, SourceIP, UserAgent string
 }
 
 // Call makes one call. Errors are *awsapi.Error.
-func (s *Sandbox) Call(_ context.Context, r Request) (map[string]any, error) {
+func (s *Sandbox) Call(ctx context.Context, r Request) (map[string]any, error) {
 	op, err := s.catalog.Operation(r.Service, r.Operation)
 	if err != nil {
 		return nil, failure(400, "InvalidAction", "%v", err)
 	}
+	c, out, err := s.locked(op, r)
+	if c.after != nil {
+		o, e := c.after(ctx)
+		if err == nil {
+			out, err = o, e
+		}
+	}
+	s.drain()
+	return out, err
+}
+
+// locked is the part of a call that needs the sandbox for itself.
+func (s *Sandbox) locked(op *awsapi.Operation, r Request) (*call, map[string]any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.clock.Now()
-	c := &call{Sandbox: s, now: now, view: now.Add(-s.stale), region: r.Region, in: r.Input, operation: op}
+	s.settle(now)
+	c := &call{Sandbox: s, now: now, view: now.Add(-s.stale), region: r.Region, in: r.Input, operation: op, request: r}
 	if c.region == "" {
 		c.region = s.region
 	}
 	out, err := s.serve(c, r.AccessKeyID)
 	record := CallRecord{Time: now, Principal: c.who.ARN, Service: op.Service.Name, Operation: op.Name, Region: c.region, Input: r.Input, Error: codeOf(err)}
 	s.calls = append(s.calls, record)
-	return out, err
+	s.settle(now)
+	return c, out, err
 }
 
 func (s *Sandbox) serve(c *call, accessKeyID string) (map[string]any, error) {
@@ -184,10 +213,22 @@ func (s *Sandbox) serve(c *call, accessKeyID string) (map[string]any, error) {
 		return nil, failure(403, "ExpiredToken", "The security token included in the request is expired.")
 	}
 	c.who = key
+	logged := c.inRecord().logged() // StopLogging itself is logged
 	f := s.nextFault(c.operation.Service.Name, c.operation.Name)
 	if f.before() {
+		c.trail(logged, nil, f.Error)
 		return nil, f.Error
 	}
+	out, err := c.answer()
+	c.trail(logged, out, err)
+	if err == nil && f.after() {
+		return nil, f.Error
+	}
+	return out, err
+}
+
+// answer runs the handler, if the caller may and the input is whole.
+func (c *call) answer() (map[string]any, error) {
 	h, ok := handlers[c.operation.Service.Name][c.operation.Name]
 	if !ok {
 		return nil, failure(501, "NotImplemented", "The sandbox does not simulate %s:%s.", c.operation.Service.Name, c.operation.Name)
@@ -201,11 +242,7 @@ func (s *Sandbox) serve(c *call, accessKeyID string) (map[string]any, error) {
 	if c.bool("DryRun") && c.operation.Service.Name == "ec2" {
 		return nil, failure(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
 	}
-	out, err := h.run(c)
-	if err == nil && f.after() {
-		return nil, f.Error
-	}
-	return out, err
+	return h.run(c)
 }
 
 func missingCode(p awsapi.Protocol) string {
@@ -278,16 +315,20 @@ func (c *call) accountState() *account {
 // the number of ids before it.
 func (s *Sandbox) id(prefix string, n int) string {
 	s.state.Serial++
-	var b [16]byte
-	binary.BigEndian.PutUint64(b[:8], uint64(s.state.Seed))
-	binary.BigEndian.PutUint64(b[8:], s.state.Serial)
-	sum := sha256.Sum256(b[:])
-	return prefix + hex.EncodeToString(sum[:])[:n]
+	return prefix + derived(s.state.Seed, "", s.state.Serial)[:n]
+}
+
+// derived gives 64 hex digits that follow from the seed, a kind and a number.
+func derived(seed int64, kind string, n uint64) string {
+	b := binary.BigEndian.AppendUint64(nil, uint64(seed))
+	b = append(binary.BigEndian.AppendUint64(b, n), kind...)
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 // uuid writes 32 hex digits as a UUID.
 func uuid(h string) string {
-	return strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-")
+	return strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:32]}, "-")
 }
 
 // failure is an error as AWS answers it.
