@@ -22,6 +22,7 @@ type instance struct {
 	Subnet     string    `json:"subnet,omitempty"`
 	VPC        string    `json:"vpc,omitempty"`
 	Groups     []string  `json:"securityGroups,omitempty"`
+	Profile    string    `json:"instanceProfile,omitempty"` // ARN
 	Tags       tagSet    `json:"tags,omitempty"`
 }
 
@@ -80,6 +81,12 @@ func runInstances(c *call) (map[string]any, error) {
 	}
 	if err := c.place(&i); err != nil {
 		return nil, err
+	}
+	if profile := c.object("IamInstanceProfile"); profile != nil {
+		i.Profile, _ = profile["Arn"].(string)
+		if name, _ := profile["Name"].(string); i.Profile == "" {
+			i.Profile = "arn:aws:iam::" + c.who.Account + ":instance-profile/" + name
+		}
 	}
 	var err error
 	if i.Tags, err = c.newTags("instance"); err != nil {
