@@ -62,7 +62,7 @@ func appendCBORInt(b []byte, n int64) []byte {
 }
 
 func appendCBORFloat(b []byte, s *Shape, f float64) []byte {
-	if floatBits(s, f) == 32 || math.IsInf(f, 0) || math.IsNaN(f) {
+	if s.Type == Float && float64(float32(f)) == f || math.IsInf(f, 0) || math.IsNaN(f) {
 		return binary.BigEndian.AppendUint32(append(b, cborOther<<5|26), math.Float32bits(float32(f)))
 	}
 	return binary.BigEndian.AppendUint64(append(b, cborOther<<5|27), math.Float64bits(f))

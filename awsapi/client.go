@@ -30,6 +30,7 @@ type CallOption func(*CallOptions)
 type CallOptions struct {
 	Region      string // "": the client's
 	MaxAttempts int    // 0: the client's
+	AtMostOnce  bool
 }
 
 // Region sends a call to another Region than the client's.
@@ -37,6 +38,11 @@ func Region(r string) CallOption { return func(o *CallOptions) { o.Region = r } 
 
 // MaxAttempts bounds how often a call is sent; 1 is never to repeat it.
 func MaxAttempts(n int) CallOption { return func(o *CallOptions) { o.MaxAttempts = n } }
+
+// AtMostOnce sends a call again only where it was refused, by throttling for one.
+// After any other failure it may have taken effect, and what to do is left to
+// the caller.
+func AtMostOnce() CallOption { return func(o *CallOptions) { o.AtMostOnce = true } }
 
 // Options gives what call options set, for decorators.
 func Options(opts ...CallOption) CallOptions {
@@ -249,7 +255,7 @@ func (c *call) do(ctx context.Context) (map[string]any, error) {
 			// The answer said how to do better: that is no failure of the service.
 			continue
 		}
-		if !callErr.Retryable || attempt >= policy.MaxAttempts {
+		if !callErr.Retryable || attempt >= policy.MaxAttempts || c.options.AtMostOnce && !callErr.Refused() {
 			return nil, callErr
 		}
 		var ok bool

@@ -26,6 +26,15 @@ func (c *Client) endpointURL(s *Service) string {
 
 // endpoint decides where a call goes.
 func (c *Client) endpoint(op *Operation, in map[string]any, region string) (Endpoint, error) {
+	ep, err := c.ruledEndpoint(op, in, region)
+	if to, ok := in["PredictEndpoint"].(string); ok && op.Service.Name == "machinelearning" && c.endpointURL(op.Service) == "" {
+		ep.URL = to // each of its models has an endpoint of its own
+	}
+	return ep, err
+}
+
+// ruledEndpoint is what the service's rules say.
+func (c *Client) ruledEndpoint(op *Operation, in map[string]any, region string) (Endpoint, error) {
 	s := op.Service
 	custom := c.endpointURL(s)
 	if region == "" {
@@ -42,6 +51,10 @@ func (c *Client) endpoint(op *Operation, in map[string]any, region string) (Endp
 		}
 	}
 	fixed := len(params) == 0
+	if s.Name == "s3" && op.Name == "GetBucketLocation" {
+		// Of a bucket in another Region, the virtual host would refuse the signature.
+		params["ForcePathStyle"] = true
+	}
 	params["Region"] = region
 	params["UseFIPS"] = c.cfg.UseFIPS
 	params["UseDualStack"] = c.cfg.UseDualStack

@@ -341,7 +341,7 @@ func (c *codec) shapeBody(s *Shape) {
 	rare := !c.reading && (s.Pattern != "" || s.Payload != "" || s.Code != "" || s.Status != 0 || s.TimestampFormat != "" || s.XMLName != "" || s.XMLNamespace != "")
 	c.bool(&rare)
 	if rare {
-		for _, p := range []*string{&s.Pattern, &s.Payload, &s.Code, &s.TimestampFormat, &s.XMLName, &s.XMLNamespace} {
+		for _, p := range []*string{&s.Pattern, &s.Payload, &s.Code, &s.TimestampFormat, &s.XMLName, &s.XMLNamespace, &s.XMLPrefix} {
 			c.text(p)
 		}
 		c.int(&s.Status)

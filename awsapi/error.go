@@ -82,6 +82,13 @@ func (e *Error) ErrorMessage() string { return e.Message }
 // ErrorFault implements smithy.APIError.
 func (e *Error) ErrorFault() smithy.ErrorFault { return e.Fault }
 
+// Refused says that the service has not carried out the call: it turned it down,
+// or was too busy to take it. After any other error the call may have taken
+// effect.
+func (e *Error) Refused() bool {
+	return e.Status >= 400 && e.Status < 500 || e.Status == http.StatusServiceUnavailable || e.Throttled()
+}
+
 // throttlingCodes are the codes by which services ask to slow down, as the
 // standard retry mode of AWS's SDKs has them.
 var throttlingCodes = []string{
@@ -97,8 +104,8 @@ var transientCodes = []string{"IDPCommunicationError", "InternalError", "Interna
 // wrong.
 var skewCodes = []string{"AuthFailure", "InvalidSignatureException", "RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed", "SignatureDoesNotMatch"}
 
-// throttled says whether the service asks to slow down.
-func (e *Error) throttled() bool {
+// Throttled says whether the service asks to slow down.
+func (e *Error) Throttled() bool {
 	return slices.Contains(throttlingCodes, e.Code) || e.Status == http.StatusTooManyRequests
 }
 
@@ -112,7 +119,7 @@ func (e *Error) classify(s *Shape) {
 		e.Fault = smithy.FaultClient
 	}
 	switch {
-	case e.Status == 500, e.Status == 502, e.Status == 503, e.Status == 504, e.throttled(), slices.Contains(transientCodes, e.Code), s != nil && s.Is(Retryable):
+	case e.Status == 500, e.Status == 502, e.Status == 503, e.Status == 504, e.Throttled(), slices.Contains(transientCodes, e.Code), s != nil && s.Is(Retryable):
 		e.Retryable = true
 	}
 }

@@ -148,10 +148,8 @@ func serverReads(catalog *Catalog, op *Operation, g sample) string {
 		return fmt.Sprintf("it was taken for %s %s (%s %s)", sr.Service.Name, sr.Operation.Name, req.Method, req.URL)
 	}
 	dropHeaders(op.Input, sr.Input, "authorization", "content-length", "content-type")
-	// The client adds the name of the checksum's algorithm.
-	if in[op.ChecksumMember] == nil {
-		delete(sr.Input, op.ChecksumMember)
-	}
+	in = op.adjusted(in)
+	dropAdded(op, sr.Input, in)
 	// Likewise the type of a payload.
 	for i := range inputMembers(op) {
 		if m := &op.Input.Members[i]; m.Location == InHeader && m.WireName() == "Content-Type" && in[m.Name] == nil {
@@ -162,6 +160,17 @@ func serverReads(catalog *Catalog, op *Operation, g sample) string {
 		return fmt.Sprintf("got  %v\nwant %v", prune(sr.Input), prune(in))
 	}
 	return ""
+}
+
+// dropAdded takes out of an input what the client has added: the name of a
+// checksum's algorithm, Glacier's checksum, and what API Gateway shall answer with.
+func dropAdded(op *Operation, got, want map[string]any) {
+	added := map[string]string{"glacier": "checksum", "apigateway": "accepts"}
+	for _, name := range []string{op.ChecksumMember, added[op.Service.Name]} {
+		if want[name] == nil {
+			delete(got, name)
+		}
+	}
 }
 
 // prune takes out what no protocol but JSON can tell from absent: empty
@@ -192,6 +201,10 @@ func prune(v any) any {
 		return out
 	case string:
 		if v == "" {
+			return nil
+		}
+	case []byte:
+		if len(v) == 0 {
 			return nil
 		}
 	}

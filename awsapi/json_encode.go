@@ -102,9 +102,9 @@ func appendJSONScalar(b []byte, m *Member, v any) ([]byte, error) {
 			return nil, err
 		}
 		if math.IsNaN(f) || math.IsInf(f, 0) {
-			return appendJSONString(b, formatFloat(s, f)), nil
+			return appendJSONString(b, formatFloat(f)), nil
 		}
-		return strconv.AppendFloat(b, f, 'g', -1, floatBits(s, f)), nil
+		return strconv.AppendFloat(b, f, 'g', -1, 64), nil
 	case Boolean:
 		t, err := asBool(s, v)
 		return strconv.AppendBool(b, t), err

@@ -199,6 +199,7 @@ type Shape struct {
 	TimestampFormat string // iso8601, rfc822, unixTimestamp; empty: the protocol's
 	XMLName         string // locationName at the shape, of an XML root
 	XMLNamespace    string
+	XMLPrefix       string // that the namespace is declared for; empty: none
 }
 
 // Member gives the member of a structure, or nil.

@@ -17,7 +17,7 @@ import (
 // A model pack is magic, the length of its index, the index as JSON, and the
 // blobs of the services, each compressed by itself so that one can be loaded
 // without the others.
-const packMagic = "awsapi/1"
+const packMagic = "awsapi/2"
 
 // maxBlob bounds what one service may decompress to. The largest, ec2, needs
 // about 600 kB.

@@ -241,7 +241,8 @@ func (p *parser) parseShape(s *Shape, src sourceShape) error {
 	}
 	s.Type, s.Enum, s.Pattern, s.Payload = t, src.Enum, src.Pattern, src.Payload
 	s.Code, s.Status = src.Error.Code, src.Error.HTTPStatusCode
-	s.TimestampFormat, s.XMLName, s.XMLNamespace = src.TimestampFormat, src.LocationName, src.XMLNamespace.URI
+	s.TimestampFormat, s.XMLName = src.TimestampFormat, src.LocationName
+	s.XMLNamespace, s.XMLPrefix = src.XMLNamespace.URI, src.XMLNamespace.Prefix
 	if src.Min != nil {
 		s.Min, s.Flags = *src.Min, s.Flags|HasMin
 	}

@@ -23,12 +23,7 @@ func (w *requestWriter) rest(s *Shape, in map[string]any) error {
 	}
 	template := w.op.URI
 	if w.op.Service.Name == "s3" {
-		if rest, ok := strings.CutPrefix(template, s3BucketLabel); ok {
-			template = rest
-			if strings.HasPrefix(rest, "?") {
-				template = "/" + rest
-			}
-		}
+		template = strings.TrimPrefix(template, s3BucketLabel)
 	}
 	path, literal, _ := strings.Cut(template, "?")
 	var err error
@@ -281,9 +276,9 @@ func (w *requestWriter) restBody(s *Shape, in map[string]any) error {
 	return err
 }
 
-// contentType sets the type of the body, if no member has.
+// contentType sets the type of the body, if no member has, be it to nothing.
 func (w *requestWriter) contentType(t string) {
-	if w.r.Header.Get("Content-Type") == "" {
+	if _, ok := w.r.Header["Content-Type"]; !ok {
 		w.r.Header.Set("Content-Type", t)
 	}
 }

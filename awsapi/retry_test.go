@@ -120,6 +120,28 @@ func TestOtherFailuresAreNotRetried(t *testing.T) {
 	}
 }
 
+func TestAtMostOnceRepeatsOnlyWhatWasRefused(t *testing.T) {
+	for name, tc := range map[string]struct {
+		first http.HandlerFunc
+		want  int
+	}{
+		"throttled": {ec2Error(400, "RequestLimitExceeded"), 2},
+		"too busy":  {ec2Error(503, "RequestLimitExceeded"), 2},
+		"internal":  {ec2Error(500, "InternalError"), 1},
+		"cut":       {cut, 1},
+		"reset":     {reset, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, requests, _ := scripted(t, tc.first, answer(200, volumesXML))
+			_, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil, AtMostOnce())
+			var e *Error
+			if refused := !errors.As(err, &e) || e.Refused(); len(*requests) != tc.want || refused != (tc.want == 2) {
+				t.Errorf("%v after %d requests, want %d", err, len(*requests), tc.want)
+			}
+		})
+	}
+}
+
 func TestRetriesEnd(t *testing.T) {
 	throttled := ec2Error(503, "RequestLimitExceeded")
 	client, requests, slept := scripted(t, throttled, throttled, throttled, throttled)

@@ -48,6 +48,7 @@ func (c *Catalog) DecodeRequest(r *http.Request) (*ServerRequest, error) {
 		return sr, serverError(400, "InvalidRequest", err.Error())
 	}
 	sr.text, sr.header = string(sr.Body), r.Header
+	sr.unpost()
 	sig, signed, err := parseSignature(r)
 	if err != nil {
 		return sr, serverError(400, "IncompleteSignature", err.Error())
@@ -314,7 +315,11 @@ func (s *Service) find(r *http.Request, h hint) (*Operation, map[string]string) 
 			}
 		}
 	}
-	return s.match(r, path, query)
+	op, labels := s.match(r, path, query)
+	if rest, ok := strings.CutPrefix(path, "/v2"); ok && op == nil && strings.HasPrefix(s.Name, "geo-") {
+		return s.match(r, rest, query) // their endpoints have a path
+	}
+	return op, labels
 }
 
 // match finds the operation with the template that fits a path best.
@@ -369,20 +374,19 @@ func (o *Operation) score(literals string, query url.Values, h http.Header) (int
 		if !m.Is(Required) {
 			continue
 		}
+		has := false
 		switch m.Location {
 		case InQuery:
-			if !query.Has(m.WireName()) {
-				return 0, false
-			}
-			score++
+			has = query.Has(m.WireName())
 		case InHeader:
-			if h.Get(m.WireName()) == "" {
-				if o.Service.Name == "s3" {
-					return 0, false
-				}
-				continue
-			}
+			has = h.Get(m.WireName()) != ""
+		default:
+			continue
+		}
+		if has {
 			score++
+		} else if o.Service.Name == "s3" {
+			return 0, false // what S3 is asked for, only these tell
 		}
 	}
 	return score, true
@@ -454,6 +458,9 @@ func (sr *ServerRequest) decodeInput(h hint, labels map[string]string) (map[stri
 	}
 	if err := readHeaders(o.Input, 0, sr.header, in); err != nil {
 		return nil, err
+	}
+	if source, ok := in["CopySource"].(string); ok && o.Service.Name == "s3" {
+		in["CopySource"] = unescapeCopySource(source)
 	}
 	return o.decodeRESTBody(o.Input, sr.text, in)
 }

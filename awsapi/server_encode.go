@@ -175,6 +175,7 @@ func (o *Operation) encodeRESTOutput(h http.Header, s *Shape, out map[string]any
 	if err := writeHeaders(h, s, out); err != nil {
 		return nil, nil, err
 	}
+	keepCase(h, s, out)
 	w := &requestWriter{op: o, r: &Request{Header: h}}
 	if s.Payload != "" {
 		m := s.Member(s.Payload)
@@ -216,6 +217,24 @@ func (o *Operation) encodeRESTOutput(h http.Header, s *Shape, out map[string]any
 	}
 	err := e.structure(withNamespace(name, namespace, ""), s, out)
 	return e.b, nil, err
+}
+
+// keepCase gives headers that are a map's entries their own names back, of which
+// http.Header makes other ones: boto3 shows them as they come.
+func keepCase(h http.Header, s *Shape, out map[string]any) {
+	for i := range s.Members {
+		m := &s.Members[i]
+		entries, err := asMap(m.Shape, out[m.Name])
+		if m.Location != InHeaders || err != nil {
+			continue
+		}
+		for k := range entries {
+			name := m.LocationName + k
+			values := h.Values(name)
+			h.Del(name)
+			h[name] = values
+		}
+	}
 }
 
 // inBody is a shape whose members with a place in a request are in the body, for

@@ -3,14 +3,10 @@ package awsapi
 import (
 	"bytes"
 	"context"
-	"crypto/md5"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"maps"
 	"net/http"
@@ -214,44 +210,6 @@ func (c *call) payloadHash(r *http.Request, b *body) (string, error) {
 	return hash, nil
 }
 
-// checksum adds the checksum that an operation requires: by the algorithm that
-// the input names, by CRC32 where the model knows algorithms, else by MD5.
-func (w *requestWriter) checksum(in map[string]any) error {
-	o := w.op
-	if !o.ChecksumRequired || w.r.Stream != nil {
-		return nil
-	}
-	for name := range w.r.Header {
-		if name == "Content-Md5" || strings.HasPrefix(name, "X-Amz-Checksum-") {
-			return nil
-		}
-	}
-	if o.ChecksumMember == "" {
-		sum := md5.Sum(w.r.Body)
-		w.r.Header.Set("Content-MD5", base64.StdEncoding.EncodeToString(sum[:]))
-		return nil
-	}
-	algorithm, _ := in[o.ChecksumMember].(string)
-	var sum []byte
-	switch algorithm {
-	case "", "CRC32":
-		algorithm = "CRC32"
-		sum = binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(w.r.Body))
-	case "CRC32C":
-		sum = binary.BigEndian.AppendUint32(nil, crc32.Checksum(w.r.Body, crc32.MakeTable(crc32.Castagnoli)))
-	case "SHA256":
-		s := sha256.Sum256(w.r.Body)
-		sum = s[:]
-	default:
-		return inMember(o.ChecksumMember, fmt.Errorf("the checksum algorithm %q is not supported", algorithm))
-	}
-	if m := o.Input.Member(o.ChecksumMember); m != nil && m.Location == InHeader {
-		w.r.Header.Set(m.WireName(), algorithm)
-	}
-	w.r.Header.Set("X-Amz-Checksum-"+algorithm, base64.StdEncoding.EncodeToString(sum))
-	return nil
-}
-
 // Presign gives a URL by which anybody can make a call until it expires, at most
 // a week from now. The method is the operation's; the call's body, if it has
 // one, is not covered. Inputs of the query protocols become the URL's query,
@@ -353,13 +311,7 @@ func (c *Client) withPresignedURL(ctx context.Context, op *Operation, in map[str
 	} else {
 		extra.Set("DestinationRegion", region)
 	}
-	asked := maps.Clone(in)
-	if op.Service.Protocol == Query {
-		// RDS, Neptune and DocumentDB know SourceRegion only from their SDKs.
-		delete(asked, sourceMember.Name)
-		delete(in, sourceMember.Name)
-	}
-	signed, err := (&call{client: c, op: op, region: source, in: asked}).presign(ctx, time.Hour, extra)
+	signed, err := (&call{client: c, op: op, region: source, in: in}).presign(ctx, time.Hour, extra)
 	if err != nil {
 		return nil, err
 	}

@@ -31,10 +31,15 @@ const maxResponse = 256 << 20
 var errTooLarge = errors.New("the body is too large")
 
 // EncodeRequest makes the HTTP request of a call. Members are as Validate
-// takes them; nil is as good as absent. The endpoint is that which the
+// takes them; nil is as good as absent. What botocore changes in a few services'
+// inputs is changed likewise: an id of Route 53 may be the path as which it is given
+// out, S3's CopySource is escaped, and a key of the caller's own is encoded. The endpoint is that which the
 // service's rules give, which for S3 has the bucket in it. Operations with an
 // event stream are refused. The error is not an *Error.
 func (o *Operation) EncodeRequest(in map[string]any, ep Endpoint) (*Request, error) {
+	if o.EventStream() {
+		return nil, fmt.Errorf("awsapi: %s %s is an event stream, which is not supported", o.Service.Name, o.Name)
+	}
 	r, err := o.encodeRequest(in, ep)
 	if err != nil {
 		return nil, fmt.Errorf("awsapi: %s %s: %w", o.Service.Name, o.Name, err)
@@ -43,14 +48,15 @@ func (o *Operation) EncodeRequest(in map[string]any, ep Endpoint) (*Request, err
 }
 
 func (o *Operation) encodeRequest(in map[string]any, ep Endpoint) (*Request, error) {
-	if o.EventStream() {
-		return nil, errors.New("it is an event stream, which is not supported")
-	}
 	w := &requestWriter{op: o, r: &Request{Method: o.Method, Header: http.Header{}}}
 	for name, values := range ep.Headers {
 		w.r.Header[http.CanonicalHeaderKey(name)] = values
 	}
+	in = o.adjusted(in)
 	if err := w.write(in); err != nil {
+		return nil, err
+	}
+	if err := w.custom(); err != nil {
 		return nil, err
 	}
 	prefix, err := o.hostPrefix(in)

@@ -263,8 +263,10 @@ func formatEpoch(t time.Time) string {
 }
 
 // formatFloat writes a number with the names that the protocols have for what
-// JSON and XML can't write.
-func formatFloat(s *Shape, f float64) string {
+// JSON and XML can't write. It writes all digits of a double, whatever the model
+// says: the shortest text of a single-precision number is another number to those
+// who read it as a double.
+func formatFloat(f float64) string {
 	switch {
 	case math.IsNaN(f):
 		return "NaN"
@@ -273,16 +275,7 @@ func formatFloat(s *Shape, f float64) string {
 	case math.IsInf(f, -1):
 		return "-Infinity"
 	}
-	return strconv.FormatFloat(f, 'g', -1, floatBits(s, f))
-}
-
-// floatBits is 32 only where a single-precision text gives the number back, so
-// that nothing that a caller passed is lost.
-func floatBits(s *Shape, f float64) int {
-	if s.Type == Float && float64(float32(f)) == f {
-		return 32
-	}
-	return 64
+	return strconv.FormatFloat(f, 'g', -1, 64)
 }
 
 func specialFloat(s string) (float64, bool) {
@@ -309,7 +302,7 @@ func scalarText(m *Member, v any, format string) (string, error) {
 		return strconv.FormatInt(n, 10), err
 	case Float, Double:
 		f, err := asFloat(s, v)
-		return formatFloat(s, f), err
+		return formatFloat(f), err
 	case Boolean:
 		b, err := asBool(s, v)
 		return strconv.FormatBool(b), err

@@ -50,7 +50,7 @@ func namespaced(m *Member, name string) string {
 	if t := m.traits(); t.XMLNamespace != "" {
 		return withNamespace(name, t.XMLNamespace, t.XMLPrefix)
 	}
-	return withNamespace(name, m.Shape.XMLNamespace, "")
+	return withNamespace(name, m.Shape.XMLNamespace, m.Shape.XMLPrefix)
 }
 
 // structure writes an element that holds a structure. name may have a

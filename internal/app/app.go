@@ -47,7 +47,7 @@ func newRoot(s Streams) *cobra.Command {
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &knowngood.Error{Kind: knowngood.Usage, Err: err} })
-	root.AddCommand(newApply(s), newApprove(s), newCall(s), newDemo(s), newModels(s), newPlan(s), newRun(s), newScan(s), newSandbox(s), newVersion(s))
+	root.AddCommand(newApply(s), newApprove(s), newCall(s), newDemo(s), newModels(s), newPlan(s), newRun(s), newScan(s), newTest(s), newSandbox(s), newVersion(s))
 	return root
 }
 

@@ -99,7 +99,7 @@ func openShow(ctx context.Context, s Streams, o demoOptions) (*show, error) {
 		return nil, err
 	}
 	id, secret := d.box.Credentials()
-	cfg := awsapi.Config{Catalog: c, Region: d.box.Region(), HTTPClient: awsapi.HandlerDoer(d.box), Now: d.clock.Now, Credentials: awsapi.StaticCredentials(id, secret, "")}
+	cfg := awsapi.Config{Catalog: c, Region: d.box.Region(), HTTPClient: awsapi.HandlerDoer(d.box), Credentials: awsapi.StaticCredentials(id, secret, "")}
 	if d.ses, err = newSession(ctx, cfg, d.clock, o.state); err != nil {
 		return nil, err
 	}

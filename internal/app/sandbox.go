@@ -32,7 +32,7 @@ What it does not simulate answers 501 and the operation's name.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return serveSandbox(cmd.Context(), s, o) },
 	}
 	cmd.Flags().IntVar(&o.port, "port", 0, "port to listen on; 0 takes a free one")
-	cmd.Flags().IntVar(&o.speed, "speed", 1, "how many times as fast as the wall clock states change")
+	cmd.Flags().IntVar(&o.speed, "speed", 1, "how many times as fast as the wall clock states change; 0: only as the control API moves the clock")
 	cmd.Flags().Int64Var(&o.seed, "seed", 1, "what ids are made of: the same seed and calls give the same ids")
 	return cmd
 }
@@ -42,7 +42,11 @@ func serveSandbox(ctx context.Context, s Streams, o sandboxOptions) error {
 	if err != nil {
 		return err
 	}
-	box, err := sandbox.New(sandbox.Options{Catalog: catalog, Clock: sandbox.NewFastClock(o.speed), Seed: o.seed})
+	var clock knowngood.Clock = sandbox.NewFastClock(o.speed)
+	if o.speed == 0 {
+		clock = sandbox.NewClock(time.Now())
+	}
+	box, err := sandbox.New(sandbox.Options{Catalog: catalog, Clock: clock, Seed: o.seed})
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,8 @@ type checker struct {
 	data     []byte
 	catalog  *awsapi.Catalog
 	service  string
+	vars     []string // of templates
+	omit     bool     // lists that are not there
 	root     ast.Node
 	problems []error
 }
@@ -70,10 +72,23 @@ func child(node ast.Node, key string) (where, value ast.Node) {
 		}
 	case *ast.SequenceNode:
 		if i, err := strconv.Atoi(key); err == nil && i >= 0 && i < len(n.Values) {
-			return n.Values[i], n.Values[i]
+			return first(n.Values[i]), n.Values[i]
 		}
 	}
 	return nil, nil
+}
+
+// first is where a node begins; a map's own token is behind its first key.
+func first(node ast.Node) ast.Node {
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		if len(n.Values) > 0 {
+			return n.Values[0].Key
+		}
+	case *ast.MappingValueNode:
+		return n.Key
+	}
+	return node
 }
 
 var typeForm = regexp.MustCompile(`^AWS::[A-Za-z0-9]+::[A-Za-z0-9]+$`)
@@ -85,6 +100,10 @@ func (c *checker) check(t *Type) {
 	}
 	if want := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(t.Name, "AWS::"), "::", "-")) + ".yaml"; path.Base(c.file) != want {
 		c.add("resourceType", want, "the file of %s is %s", t.Name, path.Base(c.file))
+	}
+	c.vars, c.omit = variables, t.OmitEmptyLists
+	if t.List.For != nil {
+		c.parents(t)
 	}
 	listed := c.call("list", &t.List.Call)
 	element := listed
@@ -100,10 +119,8 @@ func (c *checker) check(t *Type) {
 	} else if t.List.ID != "" {
 		c.add("list/id", "the call read", "a list of ids needs it")
 	}
-	for key, tmpl := range map[string]string{"resourceId": t.ID, "arn": t.ARN} {
-		if tmpl == "" {
-			c.add("resourceType", key, "%s has none", t.Name)
-		}
+	if t.ID == "" {
+		c.add("resourceType", "resourceId", "%s has none", t.Name)
 	}
 	for _, k := range []struct{ key, tmpl string }{{"resourceId", t.ID}, {"resourceName", t.Label}, {"arn", t.ARN}, {"availabilityZone", t.AvailabilityZone}} {
 		c.template(k.key, k.tmpl, element)
@@ -113,7 +130,7 @@ func (c *checker) check(t *Type) {
 	}
 	if t.CreationTime != "" {
 		if s := c.path("resourceCreationTime", element, t.CreationTime); s != nil && s.Type != awsapi.Timestamp {
-			c.add("resourceCreationTime", "a timestamp", "%s is a %s", t.CreationTime, s.Type)
+			c.add("resourceCreationTime", "a timestamp", "%s is of type %s", t.CreationTime, s.Type)
 		}
 	}
 	c.tags("tags", element, t.Tags)
@@ -128,6 +145,25 @@ func (c *checker) check(t *Type) {
 	}
 }
 
+// pageMembers are what outputs call the token of the next page.
+var pageMembers = []string{"NextToken", "nextToken", "NextMarker", "nextMarker", "Marker", "marker", "NextPageToken", "nextPageToken"}
+
+// parents checks what has a list each.
+func (c *checker) parents(t *Type) {
+	if t.Read != nil {
+		c.add("list/for", "no call read", "one resource can't be read without knowing what it belongs to")
+	}
+	parent := c.call("list/for", &t.List.For.Call)
+	for _, name := range slices.Sorted(maps.Keys(t.List.For.As)) {
+		place := "list/for/as/" + name
+		c.text(place, parent, t.List.For.As[name])
+		if slices.Contains(variables, name) {
+			c.add(place, "another name", "the variable %s is there already", name)
+		}
+		c.vars = append(slices.Clip(c.vars), name)
+	}
+}
+
 // call gives the shape of the elements that a call gives.
 func (c *checker) call(place string, call *Call) *awsapi.Shape {
 	op := c.operation(place+"/operation", call.Operation)
@@ -135,6 +171,7 @@ func (c *checker) call(place string, call *Call) *awsapi.Shape {
 		return nil
 	}
 	c.inputs(place+"/input", op, call.Input)
+	c.pages(place, op, call)
 	if call.Items == "" {
 		c.add(place, "a path", "%s has no items", place)
 		return nil
@@ -161,6 +198,23 @@ func (c *checker) operation(place, name string) *awsapi.Operation {
 	return op
 }
 
+// pages refuses a call whose further pages nobody would ask for.
+func (c *checker) pages(place string, op *awsapi.Operation, call *Call) {
+	for _, name := range slices.Sorted(maps.Keys(call.Pages)) {
+		if op.Input.Member(name) == nil {
+			c.add(place+"/pages/"+name, "a member of its input", "%s has no input %s", op.Name, name)
+		}
+		c.text(place+"/pages/"+name, op.Output, call.Pages[name])
+	}
+	_, known := op.Service.Paginator(op.Name)
+	switch {
+	case known && call.Pages != nil:
+		c.add(place+"/pages", "no pages", "the models know how %s is asked for its pages", op.Name)
+	case !known && call.Pages == nil && slices.ContainsFunc(pageMembers, func(m string) bool { return op.Output.Member(m) != nil }):
+		c.add(place+"/operation", "pages", "%s has pages, and the models don't say how to ask for them", op.Name)
+	}
+}
+
 // inputs checks the members of a call's input, and that none is missing.
 func (c *checker) inputs(place string, op *awsapi.Operation, in map[string]any) {
 	for _, name := range slices.Sorted(maps.Keys(in)) {
@@ -181,12 +235,16 @@ func (c *checker) inputs(place string, op *awsapi.Operation, in map[string]any) 
 // template checks that what a template names is text.
 func (c *checker) template(place, tmpl string, s *awsapi.Shape) {
 	for _, name := range placeholders(tmpl) {
-		if slices.Contains(variables, name) {
-			continue
+		if !slices.Contains(c.vars, name) {
+			c.text(place, s, name)
 		}
-		if got := c.path(place, s, name); got != nil && got.Type != awsapi.String {
-			c.add(place, "a text", "%s is a %s", name, got.Type)
-		}
+	}
+}
+
+// text checks that there is text at a path.
+func (c *checker) text(place string, s *awsapi.Shape, p string) {
+	if got := c.path(place, s, p); got != nil && got.Type != awsapi.String {
+		c.add(place, "a text", "%s is of type %s", p, got.Type)
 	}
 }
 
@@ -202,12 +260,22 @@ func (c *checker) tags(place string, s *awsapi.Shape, t *Tags) {
 	if t == nil {
 		return
 	}
+	if (t.Map == "") == (t.Each == "") {
+		c.add(place, "map, or each, key and value", "the tags have both or neither")
+		return
+	}
+	if t.Map != "" {
+		if m := c.path(place+"/map", s, t.Map); m != nil && m.Type != awsapi.Map {
+			c.add(place+"/map", "a map", "%s is of type %s", t.Map, m.Type)
+		}
+		return
+	}
 	list := c.path(place+"/each", s, t.Each)
 	if list == nil {
 		return
 	}
 	if list.Type != awsapi.List {
-		c.add(place+"/each", "a list", "%s is a %s", t.Each, list.Type)
+		c.add(place+"/each", "a list", "%s is of type %s", t.Each, list.Type)
 		return
 	}
 	c.path(place+"/key", list.Elem.Shape, t.Key)
@@ -220,7 +288,7 @@ func (c *checker) relationships(t *Type, element *awsapi.Shape) {
 		source := c.path(place+"/each", element, r.Each)
 		if r.Each != "" && source != nil {
 			if source.Type != awsapi.List {
-				c.add(place+"/each", "a list", "%s is a %s", r.Each, source.Type)
+				c.add(place+"/each", "a list", "%s is of type %s", r.Each, source.Type)
 				continue
 			}
 			source = source.Elem.Shape
@@ -238,7 +306,10 @@ func (c *checker) region(t *Type, listed *awsapi.Shape) {
 		return
 	}
 	if t.Region.Member != "" {
-		c.path("region/member", listed, t.Region.Member)
+		c.text("region/member", listed, t.Region.Member)
+		if t.Region.Operation == "" {
+			return
+		}
 	}
 	if op := c.operation("region/operation", t.Region.Operation); op != nil {
 		c.inputs("region/input", op, t.Region.Input)
@@ -290,6 +361,9 @@ func (c *checker) path(place string, s *awsapi.Shape, p string) *awsapi.Shape {
 		}
 		name, each := strings.CutSuffix(part, "[]")
 		m := s.Member(name)
+		if s.Type == awsapi.Map {
+			m = s.Elem // any key
+		}
 		if m == nil {
 			c.add(place, "a member of the model's "+s.Name, "there is no member %s", name)
 			return nil

@@ -3,6 +3,7 @@ package inventory
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/knowngood/knowngood/awsapi"
@@ -26,8 +27,8 @@ func (c *checker) value(place string, s *awsapi.Shape, raw any) value {
 	case string:
 		v := value{from: raw}
 		got := c.path(place, s, raw)
-		v.list = got != nil && got.Type == awsapi.List
-		c.taken(place, got)
+		v.list = c.list(got)
+		c.taken(place, got, false)
 		return v
 	case map[string]any:
 		return c.keyed(place, s, raw)
@@ -36,68 +37,107 @@ func (c *checker) value(place string, s *awsapi.Shape, raw any) value {
 	return value{}
 }
 
+// keyed is a mapping with keys while it is compiled.
+type keyed struct {
+	value
+	shape *awsapi.Shape // where its members' paths start
+	form  string        // $as
+	open  bool          // $notSecret
+}
+
 // keyed compiles a mapping with keys.
 func (c *checker) keyed(place string, s *awsapi.Shape, raw map[string]any) value {
-	var v value
-	got := s
+	k := keyed{shape: s}
 	for _, key := range slices.Sorted(maps.Keys(raw)) {
-		arg, here := raw[key], place+"/"+key
-		switch key {
-		case "$from", "$each":
-			p, ok := arg.(string)
-			if !ok || p == "" || v.from != "" {
-				c.add(here, "a path, and one of $from and $each", "%s is %v", key, arg)
-				continue
-			}
-			v.from, v.each = p, key == "$each"
-			got = c.path(here, s, p)
-			if v.each && got != nil {
-				if got.Type != awsapi.List {
-					c.add(here, "a list", "%s is a %s", p, got.Type)
-					continue
-				}
-				v.list, got = true, got.Elem.Shape
-			}
-		case "$milliseconds":
-			if v.milliseconds, _ = arg.(bool); !v.milliseconds {
-				c.add(here, "true", "$milliseconds is %v", arg)
-			}
-		case "$values":
-			var ok bool
-			if v.values, ok = arg.(map[string]any); !ok {
-				c.add(here, "a map from the API's words to the item's values", "$values is %v", arg)
-			}
-			for word := range v.values {
-				v.values[word] = integer(v.values[word])
-			}
-		case "$default":
-			v.otherwise = integer(arg)
-		default:
-			if strings.HasPrefix(key, "$") {
-				c.add(here, "$from, $each, $milliseconds, $values or $default", "the key %s is not known", key)
-				continue
-			}
-			v.object = true
+		if strings.HasPrefix(key, "$") {
+			c.key(place+"/"+key, s, &k, key, raw[key])
+		} else {
+			k.object = true
 		}
 	}
-	if v.object {
-		if v.milliseconds || v.values != nil || v.otherwise != nil {
+	switch {
+	case k.first != nil:
+		if len(raw) > 1 {
+			c.add(place, "no further key", "$first stands alone")
+		}
+	case k.object:
+		if k.form != "" && k.form != "text" || k.values != nil || k.otherwise != nil || k.open {
 			c.add(place, "members, or how one value is written", "the mapping has both")
 		}
-		c.members(place, &v, got, raw)
-		return v
+		c.members(place, &k.value, k.shape, raw)
+	case k.from == "":
+		c.add(place, "$from, $each or $first, or the members of an object", "the mapping says of nothing what it is made of")
+	default:
+		c.single(place, &k)
 	}
-	if v.from == "" {
-		c.add(place, "$from or $each, or the members of an object", "the mapping says of nothing what it is made of")
-		return v
+	return k.value
+}
+
+// key compiles one of a mapping's own keys.
+func (c *checker) key(place string, s *awsapi.Shape, k *keyed, key string, arg any) {
+	ok := true
+	switch key {
+	case "$from", "$each":
+		c.source(place, s, k, key, arg)
+	case "$as":
+		k.form, _ = arg.(string)
+		if k.as = forms[k.form]; k.as == nil {
+			c.add(place, strings.Join(slices.Sorted(maps.Keys(forms)), ", "), "$as is %v", arg)
+		}
+	case "$values":
+		if k.values, ok = arg.(map[string]any); !ok {
+			c.add(place, "a map from the API's words to the item's values", "$values is %v", arg)
+		}
+		for word := range k.values {
+			k.values[word] = integer(k.values[word])
+		}
+	case "$default":
+		k.otherwise = integer(arg)
+	case "$notSecret":
+		if k.open, _ = arg.(bool); !k.open {
+			c.add(place, "true", "$notSecret is %v", arg)
+		}
+	case "$first":
+		list, _ := arg.([]any)
+		if len(list) == 0 {
+			c.add(place, "a list of mappings", "$first is %v", arg)
+		}
+		k.first = make([]value, 0, len(list))
+		for i, raw := range list {
+			k.first = append(k.first, c.value(place+"/"+strconv.Itoa(i), s, raw))
+		}
+	default:
+		c.add(place, "$from, $each, $first, $as, $values, $default or $notSecret", "the key %s is not known", key)
 	}
-	v.list = v.list || got != nil && got.Type == awsapi.List
-	c.taken(place, got)
-	if v.milliseconds && got != nil && got.Type != awsapi.Timestamp {
-		c.add(place+"/$milliseconds", "a timestamp", "%s is a %s", v.from, got.Type)
+}
+
+// source compiles what a mapping is made of.
+func (c *checker) source(place string, s *awsapi.Shape, k *keyed, key string, arg any) {
+	p, ok := arg.(string)
+	if !ok || p == "" || k.from != "" {
+		c.add(place, "a path, and one of $from and $each", "%s is %v", key, arg)
+		return
 	}
-	c.enum(place+"/$values", got, slices.Sorted(maps.Keys(v.values)))
-	return v
+	k.from, k.each = p, key == "$each"
+	k.shape = c.path(place, s, p)
+	if !k.each || k.shape == nil {
+		return
+	}
+	if k.shape.Type != awsapi.List {
+		c.add(place, "a list", "%s is of type %s", p, k.shape.Type)
+		return
+	}
+	k.list, k.shape = c.list(k.shape), k.shape.Elem.Shape
+}
+
+// single checks the mapping of one value.
+func (c *checker) single(place string, k *keyed) {
+	k.list = k.list || c.list(k.shape)
+	c.taken(place, k.shape, k.open)
+	if (k.form == "milliseconds" || k.form == "date") && k.shape != nil && k.shape.Type != awsapi.Timestamp {
+		c.add(place+"/$as", "a timestamp", "%s is of type %s", k.from, k.shape.Type)
+	}
+	c.enum(place+"/$values", k.shape, slices.Sorted(maps.Keys(k.values)))
 }
 
 func (c *checker) members(place string, v *value, s *awsapi.Shape, raw map[string]any) {
@@ -112,11 +152,20 @@ func (c *checker) members(place string, v *value, s *awsapi.Shape, raw map[strin
 	}
 }
 
-// taken refuses a structure that is taken as it is: its members would have the
-// API's names, which are not AWS Config's.
-func (c *checker) taken(place string, s *awsapi.Shape) {
+// list says whether a value of the shape is an empty list where it is not there.
+func (c *checker) list(s *awsapi.Shape) bool {
+	return s != nil && s.Type == awsapi.List && !c.omit
+}
+
+// taken refuses a value that must not be taken as it is: a structure, for its
+// members would have the API's names, which are not AWS Config's; and a secret,
+// for items are kept and shown.
+func (c *checker) taken(place string, s *awsapi.Shape, open bool) {
 	for s != nil && s.Type == awsapi.List {
 		s = s.Elem.Shape
+	}
+	if s != nil && s.Is(awsapi.Sensitive) && !open {
+		c.add(place, "no secrets, or $notSecret", "the model calls %s sensitive", s.Name)
 	}
 	if s != nil && s.Type == awsapi.Structure && !s.Is(awsapi.Document) {
 		c.add(place, "its members one by one", "the structure %s is taken whole, and its members would have the API's names", s.Name)

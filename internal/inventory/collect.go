@@ -3,6 +3,7 @@ package inventory
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -107,26 +108,30 @@ func (s *session) collect(ctx context.Context, name string) []knowngood.Resource
 		s.failed(knowngood.ReadError{Place: s.place, Type: name, Code: CodeUnknownType, Message: "the table of resource types has no such type"})
 		return nil
 	}
-	var listed []any
-	for page, err := range s.pages(ctx, t, t.List.Operation, input(t.List.Input, s.vars(), nil)) {
+	var listed []found
+	for f, err := range s.list(ctx, t) {
 		if err != nil {
-			s.failed(s.readError(t, "", "", t.List.Operation, err))
-			break // the pages before it count
+			var failed *listError
+			if errors.As(err, &failed); slices.Contains(t.List.NotFound, errorCode(err)) {
+				continue // there is none
+			}
+			s.failed(s.readError(t, "", "", failed.operation, err))
+			continue // what was listed counts
 		}
-		listed = append(listed, elements(page, t.List.Items)...)
+		listed = append(listed, f)
 	}
-	found := make([]*knowngood.Resource, len(listed))
+	made := make([]*knowngood.Resource, len(listed))
 	var g errgroup.Group
 	g.SetLimit(cap(s.slots))
-	for i, element := range listed {
+	for i, f := range listed {
 		g.Go(func() error {
-			found[i] = s.resource(ctx, t, element)
+			made[i] = s.resource(ctx, t, f)
 			return nil
 		})
 	}
 	_ = g.Wait() // likewise
 	var items []knowngood.Resource
-	for _, item := range found {
+	for _, item := range made {
 		if item != nil {
 			items = append(items, *item)
 		}
@@ -137,39 +142,39 @@ func (s *session) collect(ctx context.Context, name string) []knowngood.Resource
 // resource makes the item of what a list gave. It is nil where the resource is
 // gone or in another Region, and where it could not be read, which is then among
 // the errors.
-func (s *session) resource(ctx context.Context, t *Type, listed any) *knowngood.Resource {
-	element, operation := listed, t.List.Operation
+func (s *session) resource(ctx context.Context, t *Type, f found) *knowngood.Resource {
+	operation := t.List.Operation
 	if t.List.ID != "" {
-		operation = t.Read.Operation
-		id, ok := fill(t.List.ID, s.vars(), listed)
+		id, ok := fill(t.List.ID, f.vars, f.element)
 		if !ok {
-			s.failed(s.noID(t, t.List.Operation))
+			s.failed(s.noID(t, operation))
 			return nil
 		}
+		operation = t.Read.Operation
 		var err error
-		if element, err = s.find(ctx, t, id, false); err != nil {
+		if f, err = s.find(ctx, t, id, false); err != nil {
 			if knowngood.KindOf(err) != knowngood.NotFound { // else it went since it was listed
 				s.failed(s.readError(t, id, "", operation, err))
 			}
 			return nil
 		}
 	}
-	if t.gone(element) {
+	if t.gone(f.element) {
 		return nil
 	}
-	id, ok := fill(t.ID, s.vars(), element)
+	id, ok := fill(t.ID, f.vars, f.element)
 	if !ok || id == "" {
 		s.failed(s.noID(t, operation))
 		return nil
 	}
-	here, err := s.here(ctx, t, element)
+	here, err := s.here(ctx, t, f)
 	if err != nil {
-		s.failed(s.readError(t, id, "", t.Region.Operation, err))
+		s.failed(s.readError(t, id, "", cmp.Or(t.Region.Operation, operation), err))
 	}
 	if !here {
 		return nil
 	}
-	return s.item(ctx, t, id, element)
+	return s.item(ctx, t, f, id)
 }
 
 // Read reads one resource afresh, by the same mapping as Collect, whatever is
@@ -183,45 +188,47 @@ func (c *Collector) Read(ctx context.Context, key knowngood.ResourceKey) (*known
 		return nil, knowngood.E(knowngood.Incomplete, op, "there is no resource type %s in the table", key.Type)
 	}
 	s := c.session(knowngood.Place{Account: key.Account, Region: key.Region})
-	element, err := s.find(ctx, t, key.ID, true)
+	f, err := s.find(ctx, t, key.ID, true)
 	if err != nil {
 		return nil, &knowngood.Error{Kind: knowngood.KindOf(err), Op: op, Err: err}
 	}
-	return s.item(ctx, t, key.ID, element), nil
+	return s.item(ctx, t, f, key.ID), nil
 }
 
 // find reads the element of one resource. same asks that its id is the one asked
 // for; where the list gives only ids, those may be written otherwise. The error
 // is of kind NotFound or Incomplete.
-func (s *session) find(ctx context.Context, t *Type, id string, same bool) (any, error) {
-	call := &t.List.Call
+func (s *session) find(ctx context.Context, t *Type, id string, same bool) (found, error) {
+	all, notFound := s.list(ctx, t), t.List.NotFound
 	if t.Read != nil {
-		call = t.Read
+		vars := s.vars()
+		setID(vars, id)
+		all, notFound = s.elements(ctx, t, t.Read, vars), t.Read.NotFound
 	}
-	vars := s.vars()
-	vars["id"] = id
-	for page, err := range s.pages(ctx, t, call.Operation, input(call.Input, vars, nil)) {
+	var failed error // it may be in what could not be listed
+	for f, err := range all {
 		if err != nil {
-			kind := knowngood.Incomplete
-			if slices.Contains(call.NotFound, errorCode(err)) {
-				kind = knowngood.NotFound
+			if slices.Contains(notFound, errorCode(err)) {
+				return found{}, &knowngood.Error{Kind: knowngood.NotFound, Err: err}
 			}
-			return nil, &knowngood.Error{Kind: kind, Err: err}
+			failed = cmp.Or(failed, err)
+			continue
 		}
-		for _, element := range elements(page, call.Items) {
-			if got, ok := fill(t.ID, vars, element); same && (!ok || got != id) || t.gone(element) {
-				continue
-			}
-			here, err := s.here(ctx, t, element)
-			if err != nil {
-				return nil, &knowngood.Error{Kind: knowngood.Incomplete, Err: err}
-			}
-			if here {
-				return element, nil
-			}
+		if got, ok := fill(t.ID, f.vars, f.element); same && (!ok || got != id) || t.gone(f.element) {
+			continue
+		}
+		here, err := s.here(ctx, t, f)
+		if err != nil {
+			return found{}, &knowngood.Error{Kind: knowngood.Incomplete, Err: err}
+		}
+		if here {
+			return f, nil
 		}
 	}
-	return nil, knowngood.E(knowngood.NotFound, "", "it is not there")
+	if failed != nil {
+		return found{}, &knowngood.Error{Kind: knowngood.Incomplete, Err: failed}
+	}
+	return found{}, knowngood.E(knowngood.NotFound, "", "it is not there")
 }
 
 // gone says whether an element is a resource that was deleted.

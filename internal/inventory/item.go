@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,9 +13,9 @@ import (
 const itemVersion = "1.3"
 
 // item makes an element's configuration item and reads its details.
-func (s *session) item(ctx context.Context, t *Type, id string, element any) *knowngood.Resource {
-	vars := s.vars()
-	vars["id"] = id
+func (s *session) item(ctx context.Context, t *Type, f found, id string) *knowngood.Resource {
+	element, vars := f.element, maps.Clone(f.vars)
+	setID(vars, id)
 	r := &knowngood.Resource{
 		Version: itemVersion, AccountID: s.place.Account, CaptureTime: s.Clock.Now().UTC(), Status: knowngood.ItemOK, Type: t.Name, ID: id, Region: s.place.Region,
 		Tags: map[string]string{}, RelatedEvents: []string{}, Relationships: []knowngood.Relationship{}, Configuration: map[string]any{}, Supplementary: map[string]any{},
@@ -44,6 +45,13 @@ func (s *session) item(ctx context.Context, t *Type, id string, element any) *kn
 
 func (t *Tags) add(r *knowngood.Resource, from any) {
 	if t == nil {
+		return
+	}
+	if t.Map != "" {
+		tags, _ := at(from, t.Map).(map[string]any)
+		for key, v := range tags {
+			r.Tags[key], _ = v.(string)
+		}
 		return
 	}
 	for _, tag := range elements(from, t.Each) {

@@ -2,8 +2,11 @@ package inventory
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -17,9 +20,11 @@ type value struct {
 	members []member
 	object  bool // has members; else the value is taken as it is
 
-	milliseconds bool           // a time as milliseconds since 1970
-	values       map[string]any // what a word of the API is in the item
-	otherwise    any            // the value where the answer has none
+	as        func(any) any  // how it is written; nil: as it is
+	values    map[string]any // what a word of the API is in the item
+	otherwise any            // the value where the answer has none
+
+	first []value // the first of them that gives something; all else is then empty
 }
 
 type member struct {
@@ -44,10 +49,13 @@ func (v *value) paths(prefix string) []string {
 	if v == nil {
 		return nil
 	}
-	if !v.object {
+	if v.as != nil || !v.object && v.first == nil {
 		return []string{prefix}
 	}
 	var out []string
+	for i := range v.first {
+		out = append(out, v.first[i].paths(prefix)...)
+	}
 	for i := range v.members {
 		out = append(out, v.members[i].paths(prefix+"."+v.members[i].name)...)
 	}
@@ -56,8 +64,15 @@ func (v *value) paths(prefix string) []string {
 
 // make makes the value; nil where the answer has nothing for it.
 func (v *value) make(answer any) any {
+	for i := range v.first {
+		if made := v.first[i].make(answer); made != nil {
+			return made
+		}
+	}
 	found := at(answer, v.from)
 	switch {
+	case v.first != nil:
+		return nil
 	case found == nil && v.otherwise != nil:
 		return v.otherwise
 	case found == nil && v.list:
@@ -91,6 +106,9 @@ func (v *value) one(found any) any {
 	if len(out) == 0 && v.from == "" {
 		return nil // an object that only the item has, with nothing in it
 	}
+	if v.as != nil {
+		return v.as(out)
+	}
 	return out
 }
 
@@ -101,10 +119,53 @@ func (v *value) write(found any) any {
 			return word
 		}
 	}
-	if t, ok := found.(time.Time); ok && v.milliseconds {
-		return t.UnixMilli()
+	if v.as != nil {
+		found = v.as(found)
 	}
 	return plain(found)
+}
+
+// forms are how a value can be written, by name. What a form is not for stays as
+// it is.
+var forms = map[string]func(any) any{
+	"milliseconds": func(v any) any {
+		if t, ok := v.(time.Time); ok {
+			return t.UnixMilli()
+		}
+		return v
+	},
+	"date": func(v any) any {
+		if t, ok := v.(time.Time); ok {
+			return t.UTC().Format("Jan 2, 2006 3:04:05 PM")
+		}
+		return v
+	},
+	"integer": func(v any) any {
+		if s, ok := v.(string); ok {
+			if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+				return n
+			}
+		}
+		return v
+	},
+	"text": func(v any) any {
+		raw, err := json.Marshal(plain(v))
+		if err != nil {
+			return v // what answers hold can be written as JSON
+		}
+		return string(raw)
+	},
+	"json": func(v any) any {
+		if s, ok := v.(string); ok {
+			d := json.NewDecoder(strings.NewReader(s))
+			d.UseNumber()
+			var parsed any
+			if d.Decode(&parsed) == nil && !d.More() {
+				return parsed
+			}
+		}
+		return v
+	},
 }
 
 // timeForm is how AWS Config writes times.
@@ -117,6 +178,12 @@ func plain(v any) any {
 		return v.UTC().Format(timeForm)
 	case []byte:
 		return base64.StdEncoding.EncodeToString(v)
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return n
+		}
+		f, _ := v.Float64() // beyond the range it is infinite, and JSON says no more
+		return f
 	case []any:
 		out := make([]any, len(v))
 		for i, e := range v {

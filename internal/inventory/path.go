@@ -60,7 +60,13 @@ func elements(v any, path string) []any {
 // go before paths.
 
 // variables are the names that a template may use beside the answer's paths.
-var variables = []string{"partition", "account", "region", "id"}
+var variables = []string{"partition", "account", "region", "id", "idEnd"}
+
+// setID sets what variables say of a resource's id. Behind its last / or : an id
+// that is an ARN often has the name that a read asks for.
+func setID(vars map[string]string, id string) {
+	vars["id"], vars["idEnd"] = id, id[strings.LastIndexAny(id, "/:")+1:]
+}
 
 // placeholders are what a template has in braces.
 func placeholders(tmpl string) []string {

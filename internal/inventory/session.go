@@ -4,8 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"iter"
+	"maps"
+	"reflect"
 	"strings"
 	"sync"
 
@@ -13,7 +14,8 @@ import (
 	"github.com/knowngood/knowngood/awsapi"
 )
 
-// session is one collection. It is the Caller that counts and bounds the calls.
+// session is one collection. It is the Caller that counts, bounds and paces the
+// calls.
 type session struct {
 	*Collector
 	place knowngood.Place
@@ -21,6 +23,7 @@ type session struct {
 
 	mu     sync.Mutex
 	calls  map[string]int
+	paces  map[string]*pace // by service
 	errors []knowngood.ReadError
 }
 
@@ -34,11 +37,30 @@ func (c *Collector) session(place knowngood.Place) *session {
 		p, _ := c.Catalog.Partition(place.Region)
 		place.Partition = cmp.Or(p.ID, "aws")
 	}
-	return &session{Collector: c, place: place, slots: make(chan struct{}, n), calls: map[string]int{}}
+	return &session{Collector: c, place: place, slots: make(chan struct{}, n), calls: map[string]int{}, paces: map[string]*pace{}}
 }
 
-// Call implements awsapi.Caller.
+// Call implements awsapi.Caller. A call that the service throttles is made again
+// after a pause.
 func (s *session) Call(ctx context.Context, service, operation string, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
+	p := s.pace(service)
+	for try := 1; ; try++ {
+		if err := p.wait(ctx, s.Clock); err != nil {
+			return nil, err
+		}
+		out, err := s.once(ctx, service, operation, in, opts)
+		if !throttled(err) {
+			p.faster()
+			return out, err
+		}
+		if p.slower(s.Clock.Now()); try == throttledTries {
+			return nil, err
+		}
+	}
+}
+
+// once makes a call as soon as fewer than the bound are under way.
+func (s *session) once(ctx context.Context, service, operation string, in map[string]any, opts []awsapi.CallOption) (map[string]any, error) {
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
@@ -49,6 +71,17 @@ func (s *session) Call(ctx context.Context, service, operation string, in map[st
 	s.calls[service+":"+operation]++
 	s.mu.Unlock()
 	return s.Caller.Call(ctx, service, operation, in, opts...)
+}
+
+func (s *session) pace(service string) *pace {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.paces[service]
+	if p == nil {
+		p = &pace{}
+		s.paces[service] = p
+	}
+	return p
 }
 
 // pages calls an operation of the type's service in the session's Region.
@@ -70,14 +103,106 @@ func (s *session) vars() map[string]string {
 	return map[string]string{"partition": s.place.Partition, "account": s.place.Account, "region": s.place.Region}
 }
 
+// found is an element of a list, with the variables that templates over it may
+// name.
+type found struct {
+	element any
+	vars    map[string]string
+}
+
+// listError is the failure of one of a list's calls.
+type listError struct {
+	operation string
+	error
+}
+
+func (e *listError) Unwrap() error { return e.error }
+
+// list gives what a type's list holds. An error is a *listError; after one, what
+// else can be listed follows.
+func (s *session) list(ctx context.Context, t *Type) iter.Seq2[found, error] {
+	if t.List.For == nil {
+		return s.elements(ctx, t, &t.List.Call, s.vars())
+	}
+	return func(yield func(found, error) bool) {
+		for parent, err := range s.elements(ctx, t, &t.List.For.Call, s.vars()) {
+			if err != nil {
+				if !yield(found{}, err) {
+					return
+				}
+				continue
+			}
+			for name, path := range t.List.For.As {
+				parent.vars[name], _ = at(parent.element, path).(string)
+			}
+			for f, err := range s.elements(ctx, t, &t.List.Call, parent.vars) {
+				if !yield(f, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// tablePages gives the pages of a call by what the table says of them.
+func (s *session) tablePages(ctx context.Context, t *Type, call *Call, in map[string]any) iter.Seq2[map[string]any, error] {
+	return func(yield func(map[string]any, error) bool) {
+		for {
+			out, err := s.Call(ctx, t.Service, call.Operation, in, s.options()...)
+			if !yield(out, err) || err != nil {
+				return
+			}
+			next, more := maps.Clone(in), false
+			if next == nil {
+				next = map[string]any{}
+			}
+			for member, path := range call.Pages {
+				token, _ := at(out, path).(string)
+				more = more || token != ""
+				next[member] = token
+			}
+			if !more {
+				return
+			}
+			if maps.EqualFunc(next, in, reflect.DeepEqual) {
+				yield(nil, errSamePage)
+				return
+			}
+			in = next
+		}
+	}
+}
+
+// elements gives the elements of all of a call's pages.
+func (s *session) elements(ctx context.Context, t *Type, call *Call, vars map[string]string) iter.Seq2[found, error] {
+	return func(yield func(found, error) bool) {
+		in := input(call.Input, vars, nil)
+		pages := s.pages(ctx, t, call.Operation, in)
+		if call.Pages != nil {
+			pages = s.tablePages(ctx, t, call, in)
+		}
+		for page, err := range pages {
+			if err != nil {
+				yield(found{}, &listError{call.Operation, err})
+				return
+			}
+			for _, e := range elements(page, call.Items) {
+				if !yield(found{e, maps.Clone(vars)}, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // here says whether an element is in the session's Region.
-func (s *session) here(ctx context.Context, t *Type, element any) (bool, error) {
+func (s *session) here(ctx context.Context, t *Type, f found) (bool, error) {
 	if t.Region == nil {
 		return true, nil
 	}
-	region, _ := at(element, t.Region.Member).(string)
-	if t.Region.Member == "" || region == "" {
-		out, err := s.Call(ctx, t.Service, t.Region.Operation, input(t.Region.Input, s.vars(), element), s.options()...)
+	region, _ := at(f.element, t.Region.Member).(string)
+	if region == "" && t.Region.Operation != "" {
+		out, err := s.Call(ctx, t.Service, t.Region.Operation, input(t.Region.Input, f.vars, f.element), s.options()...)
 		if err != nil {
 			return false, err
 		}
@@ -87,10 +212,15 @@ func (s *session) here(ctx context.Context, t *Type, element any) (bool, error) 
 		region = name
 	}
 	if region == "" {
-		return false, fmt.Errorf("%s gives no Region", t.Region.Operation)
+		return false, errNoRegion
 	}
 	return region == s.place.Region, nil
 }
+
+var (
+	errNoRegion = errors.New("the answer names no Region")
+	errSamePage = errors.New("the service gave the same token twice")
+)
 
 // wanted says whether some rule reads one of the members.
 func (s *session) wanted(typ string, gives []string) bool {

@@ -7,11 +7,9 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/token"
-
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/awsapi"
+	"github.com/knowngood/knowngood/internal/strictyaml"
 )
 
 // Type is one resource type of the table. library/resources/README.md says what
@@ -37,10 +35,12 @@ type Type struct {
 	ARN              string `yaml:"arn"`
 	AvailabilityZone string `yaml:"availabilityZone"`
 
-	CreationTime  string         `yaml:"resourceCreationTime"` // path
-	Tags          *Tags          `yaml:"tags"`
-	Relationships []Relation     `yaml:"relationships"`
-	Configuration map[string]any `yaml:"configuration"`
+	CreationTime  string     `yaml:"resourceCreationTime"` // path
+	Tags          *Tags      `yaml:"tags"`
+	Relationships []Relation `yaml:"relationships"`
+	// OmitEmptyLists: a list that an answer lacks is left out of the item.
+	OmitEmptyLists bool           `yaml:"omitEmptyLists"`
+	Configuration  map[string]any `yaml:"configuration"`
 	// Details are further calls for each resource.
 	Details []Detail `yaml:"details"`
 
@@ -54,6 +54,9 @@ type Call struct {
 	Input     map[string]any `yaml:"input"`    // texts are templates
 	Items     string         `yaml:"items"`    // path of the elements, as Reservations[].Instances
 	NotFound  []string       `yaml:"notFound"` // error codes that mean that the resource is gone
+	// Pages is, where the models don't know the operation's pages, the path in
+	// an answer of each member of the next page's input.
+	Pages map[string]string `yaml:"pages"`
 }
 
 // List is the call that lists a type's resources.
@@ -62,9 +65,19 @@ type List struct {
 	// ID is, where the list gives no more than ids, the template of an id; each
 	// resource is then read by Read.
 	ID string `yaml:"id"`
+	// For is, where the list is one of many, what each of them belongs to.
+	For *Parents `yaml:"for"`
 }
 
-// RegionOf finds a listed element's Region: its member, else a call.
+// Parents is the call that lists what has a list of resources each.
+type Parents struct {
+	Call `yaml:",inline"`
+	// As are variables for the templates of the type: paths in a parent.
+	As map[string]string `yaml:"as"`
+}
+
+// RegionOf finds a listed element's Region: its member, else a call, if there is
+// one.
 type RegionOf struct {
 	Member    string            `yaml:"member"`
 	Operation string            `yaml:"operation"`
@@ -73,8 +86,9 @@ type RegionOf struct {
 	Names     map[string]string `yaml:"names"` // what the answer says, where it is not the Region's name; "" for nothing
 }
 
-// Tags says where an element or answer has its tags.
+// Tags says where an element or answer has its tags: in a map, or in a list.
 type Tags struct {
+	Map   string `yaml:"map"`
 	Each  string `yaml:"each"`
 	Key   string `yaml:"key"`
 	Value string `yaml:"value"`
@@ -145,6 +159,9 @@ func (t *Type) Emits() []string {
 // may call, sorted.
 func (t *Type) Operations() []string {
 	out := []string{t.List.Operation}
+	if t.List.For != nil {
+		out = append(out, t.List.For.Operation)
+	}
 	if t.Read != nil {
 		out = append(out, t.Read.Operation)
 	}
@@ -195,26 +212,10 @@ func parseType(file string, data []byte, catalog *awsapi.Catalog) (*Type, error)
 		return nil, &knowngood.FileError{Position: knowngood.Position{File: file, Line: 1}, Problem: fmt.Sprintf("the file has %d bytes", len(data)), Want: fmt.Sprintf("at most %d", maxTypeBytes)}
 	}
 	t := &Type{file: file}
-	if err := yaml.UnmarshalWithOptions(data, t, yaml.Strict()); err != nil {
-		return nil, yamlError(file, err)
+	if err := strictyaml.Decode(file, data, t, "a resource type, as library/resources/README.md describes it"); err != nil {
+		return nil, err
 	}
 	c := &checker{file: file, data: data, catalog: catalog, service: t.Service}
 	c.check(t)
 	return t, errors.Join(c.problems...)
-}
-
-func yamlError(file string, err error) error {
-	at := knowngood.Position{File: file, Line: 1}
-	message := err.Error()
-	var e interface {
-		GetMessage() string
-		GetToken() *token.Token
-	}
-	if errors.As(err, &e) {
-		message = e.GetMessage()
-		if t := e.GetToken(); t != nil && t.Position != nil {
-			at.Line, at.Col = t.Position.Line, t.Position.Column
-		}
-	}
-	return &knowngood.FileError{Position: at, Problem: message, Want: "a resource type, as library/resources/README.md describes it"}
 }

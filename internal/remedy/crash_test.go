@@ -127,9 +127,18 @@ func TestKilledAtEachWriteItGoesOnWithoutDoingAnythingTwice(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				intents := map[string]int{}
 				for n, entry := range entries {
 					if entry.Seq != int64(n+1) {
 						t.Fatalf("entry %d has the number %d", n+1, entry.Seq)
+					}
+					if entry.Kind == knowngood.EntryIntent {
+						intents[entry.Step]++
+					}
+				}
+				for step, n := range intents {
+					if n != 1 {
+						t.Errorf("%s was done in %d attempts", step, n)
 					}
 				}
 			})

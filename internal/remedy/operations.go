@@ -6,8 +6,8 @@ import (
 	"path"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/strictyaml"
 )
 
 // Operations is the table of writes, library/operations: what each does, what
@@ -37,6 +37,12 @@ const (
 	SettleNatural Settlement = "natural" // sent again: a repeat is harmless
 )
 
+// repeatable says whether a write may be sent again although it may have taken
+// effect. What is in no table may not.
+func (w WriteOperation) repeatable() bool {
+	return w.Settle == SettleToken || w.Settle == SettleNatural
+}
+
 // Lookup is a read that finds a write's effect.
 type Lookup struct {
 	Operation string         `yaml:"operation"`
@@ -58,8 +64,8 @@ func LoadOperations(fsys fs.FS) (Operations, error) {
 			return nil, err
 		}
 		var rows map[string]WriteOperation
-		if err := yaml.UnmarshalWithOptions(raw, &rows, yaml.Strict()); err != nil {
-			return nil, &knowngood.FileError{Position: knowngood.Position{File: file}, Problem: err.Error(), Want: "a table of write operations"}
+		if err := strictyaml.Decode(file, raw, &rows, "a table of write operations"); err != nil {
+			return nil, err
 		}
 		service := strings.TrimSuffix(path.Base(file), ".yaml")
 		for name, row := range rows {

@@ -381,10 +381,8 @@ func (e *exploration) precondition(w *way, step string, op *awsapi.Operation, in
 func (e *exploration) assume(w *way, next runbook.Next, op *awsapi.Operation, in map[string]any) error {
 	w.overlay.assumed[next.Step] = true
 	body := runbook.OutcomeBody{Service: op.Service.Name, Operation: op.Name, Assumed: true}
-	if sel := e.req.Document.Selectors(next.Step); sel.Property != "" {
-		if desired := desiredValues(w.run.Log(), next.Step); len(desired) > 0 {
-			body.Property = desired[0]
-		}
+	if property, waits := e.req.Document.Awaited(next.Step, inputsOf(w.run.Log(), next.Step), op.Name); waits {
+		body.Property = property
 	} else {
 		response := map[string]any{}
 		if !hasPlaceholder(in) {
@@ -400,8 +398,8 @@ func (e *exploration) assume(w *way, next runbook.Next, op *awsapi.Operation, in
 	return w.entry(knowngood.EntryOutcome, next, body)
 }
 
-// desiredValues finds what a step waits for among its resolved inputs.
-func desiredValues(log []knowngood.LogEntry, step string) []any {
+// inputsOf finds a step's resolved inputs.
+func inputsOf(log []knowngood.LogEntry, step string) map[string]any {
 	for i := len(log) - 1; i >= 0; i-- {
 		if log[i].Kind != knowngood.EntryStepStarted || log[i].Step != step {
 			continue
@@ -410,8 +408,7 @@ func desiredValues(log []knowngood.LogEntry, step string) []any {
 		if err != nil {
 			return nil
 		}
-		values, _ := body.Inputs["DesiredValues"].([]any)
-		return values
+		return body.Inputs
 	}
 	return nil
 }

@@ -5,9 +5,8 @@ import (
 	"io/fs"
 	"strings"
 
-	"github.com/goccy/go-yaml"
-
 	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/strictyaml"
 )
 
 // Prices are what resources cost in a month, by resource type; library/prices
@@ -38,8 +37,8 @@ func LoadPrices(library fs.FS) (Prices, error) {
 			return nil, err
 		}
 		var p Price
-		if err := yaml.UnmarshalWithOptions(raw, &p, yaml.Strict()); err != nil {
-			return nil, &knowngood.FileError{Position: knowngood.Position{File: file}, Problem: err.Error(), Want: "a table of prices"}
+		if err := strictyaml.Decode(file, raw, &p, "a table of prices"); err != nil {
+			return nil, err
 		}
 		if p.ResourceType == "" || p.Source == "" {
 			return nil, &knowngood.FileError{Position: knowngood.Position{File: file}, Problem: "there is no resourceType or no source", Want: "both"}

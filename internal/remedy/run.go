@@ -188,6 +188,9 @@ func (h *held) Call(ctx context.Context, service, operation string, in map[strin
 	if err != nil {
 		return nil, err
 	}
+	if !h.Operations[op.Service.Name+":"+op.Name].repeatable() {
+		opts = append(opts, awsapi.AtMostOnce())
+	}
 	out, err := h.Caller.Call(ctx, op.Service.Name, op.Name, in, opts...)
 	if err == nil {
 		h.answered(ids, out)

@@ -1,6 +1,7 @@
 package remedy
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -146,6 +147,42 @@ func TestAFailureAtEachStepLeavesNothingHalfDone(t *testing.T) {
 					t.Errorf("it failed in %s, the fault was in %s: %s", end.FailedStep, c.Step, end.Message)
 				}
 			})
+		}
+	}
+}
+
+// options notes how each write was to be sent.
+type options struct {
+	awsapi.Caller
+	once map[string]bool
+}
+
+func (o options) Call(ctx context.Context, service, operation string, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
+	o.once[service+":"+operation] = awsapi.Options(opts...).AtMostOnce
+	return o.Caller.Call(ctx, service, operation, in, opts...)
+}
+
+// A client that repeats a call on its own must not repeat one that may have
+// taken effect, unless a repeat does no harm.
+func TestWhatMayNotBeRepeatedIsSentAtMostOnce(t *testing.T) {
+	e := newEstate(t)
+	_, v := e.volumeOn(nil, owned())
+	plan, err := e.plan("AWS-EncryptEBSVolume", knowngood.Params{"VolumeId": v}, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	caller := options{directly{e}, map[string]bool{}}
+	x := e.executor(runbook.NewMemLog())
+	x.Caller = caller
+	if _, err := x.Run(t.Context(), plan, 0); err != nil {
+		t.Fatal(err)
+	}
+	for operation, want := range map[string]bool{
+		"ec2:CreateSnapshot": true, "ec2:CopySnapshot": true, "ec2:DetachVolume": true, "ec2:AttachVolume": true,
+		"ec2:CreateVolume": false, "ec2:StopInstances": false, "ec2:DeleteSnapshot": false, "ec2:DescribeVolumes": false,
+	} {
+		if got, called := caller.once[operation]; !called || got != want {
+			t.Errorf("%s: called %v, at most once %v, want %v", operation, called, got, want)
 		}
 	}
 }

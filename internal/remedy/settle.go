@@ -3,6 +3,7 @@ package remedy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,6 +59,14 @@ func (s *Settler) Settle(ctx context.Context, caller awsapi.Caller, _ string, in
 		return runbook.Settlement{Known: true, Response: response, Reason: "its effect was found by " + intent.Service + ":" + row.Lookup.Operation}, nil
 	}
 	return runbook.Settlement{Repeat: true, Reason: fmt.Sprintf("no sign of it within %s", s.Consistency)}, nil
+}
+
+// IsThere implements runbook.Settler, by the table's gone.
+func (s *Settler) IsThere(call runbook.CallRequest, refusal *runbook.CallError) string {
+	if slices.Contains(s.Operations[call.Service+":"+call.Operation].Gone, refusal.Code) {
+		return "its effect is there already: " + refusal.Code
+	}
+	return ""
 }
 
 // look reads until the effect shows, or the time for it to show is over.

@@ -76,4 +76,13 @@ func TestSettlement(t *testing.T) {
 	if got := settle(prepared("X", "CreateVpc", map[string]any{})); got.Repeat || got.Known || got.Reason == "" {
 		t.Errorf("an operation without an entry: %+v", got)
 	}
+
+	// A deletion of what is gone is done; of what is in use it is not.
+	deletion := runbook.CallRequest{Service: "ec2", Operation: "DeleteSnapshot"}
+	if how := s.IsThere(deletion, &runbook.CallError{Code: "InvalidSnapshot.NotFound"}); how == "" {
+		t.Error("a snapshot that is gone is not taken for deleted")
+	}
+	if how := s.IsThere(deletion, &runbook.CallError{Code: "InvalidSnapshot.InUse"}); how != "" {
+		t.Errorf("a snapshot in use: %s", how)
+	}
 }

@@ -11,10 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/token"
-
 	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/strictyaml"
 )
 
 // Trigger says when AWS Config evaluates a rule.
@@ -167,8 +165,8 @@ func Parse(file string, data []byte) (*Definition, error) {
 		return nil, fileError(file, nil, "", fmt.Sprintf("the rule has %d bytes", len(data)), fmt.Sprintf("at most %d", maxRuleBytes))
 	}
 	d := &Definition{}
-	if err := yaml.UnmarshalWithOptions(data, d, yaml.Strict()); err != nil {
-		return nil, yamlError(file, err)
+	if err := strictyaml.Decode(file, data, d, "a rule's file"); err != nil {
+		return nil, err
 	}
 	d.File = file
 	var problems []error
@@ -267,22 +265,6 @@ func fileError(file string, data []byte, key, problem, want string) error {
 		line = 1
 	}
 	return &knowngood.FileError{Position: knowngood.Position{File: file, Line: line}, Problem: problem, Want: want}
-}
-
-func yamlError(file string, err error) error {
-	at := knowngood.Position{File: file, Line: 1}
-	message := err.Error()
-	var e interface {
-		GetMessage() string
-		GetToken() *token.Token
-	}
-	if errors.As(err, &e) {
-		message = e.GetMessage()
-		if t := e.GetToken(); t != nil && t.Position != nil {
-			at.Line, at.Col = t.Position.Line, t.Position.Column
-		}
-	}
-	return &knowngood.FileError{Position: at, Problem: message, Want: "a rule's file"}
 }
 
 // jsonLike turns what the YAML decoder gives into the values that items hold.

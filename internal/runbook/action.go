@@ -42,6 +42,10 @@ type (
 	property interface {
 		property()
 	}
+	// awaiter says what its read finds once what it waits for has come.
+	awaiter interface {
+		awaited(inputs map[string]any, operation string) (property any, ok bool)
+	}
 	// timed has a time limit of its own, when the step has none, and perhaps a
 	// longest one.
 	timed interface {

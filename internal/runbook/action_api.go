@@ -211,6 +211,10 @@ func (assertProperty) project(s *Step, r map[string]any) (map[string]any, any, e
 
 func (assertProperty) property() {}
 
+func (assertProperty) awaited(inputs map[string]any, _ string) (any, bool) {
+	return firstDesired(inputs)
+}
+
 func (assertProperty) next(t *turn) move {
 	o := t.last()
 	switch {
@@ -240,6 +244,16 @@ func (waitProperty) project(s *Step, r map[string]any) (map[string]any, any, err
 func (waitProperty) timeout() (standard, most time.Duration) { return time.Hour, 0 }
 
 func (waitProperty) property() {}
+
+func (waitProperty) awaited(inputs map[string]any, _ string) (any, bool) { return firstDesired(inputs) }
+
+func firstDesired(inputs map[string]any) (any, bool) {
+	values, _ := inputs["DesiredValues"].([]any)
+	if len(values) == 0 {
+		return nil, false
+	}
+	return values[0], true
+}
 
 func (waitProperty) next(t *turn) move {
 	o := t.last()

@@ -65,6 +65,20 @@ func (changeInstanceState) project(s *Step, r map[string]any) (map[string]any, a
 	return nil, property, err
 }
 
+func (changeInstanceState) awaited(inputs map[string]any, operation string) (any, bool) {
+	ids, err := convert(inputs["InstanceIds"], StringList)
+	list, _ := ids.([]any)
+	switch {
+	case err != nil:
+		return nil, false
+	case operation == "DescribeInstances":
+		return slices.Repeat([]any{text(inputs["DesiredState"])}, len(list)), true
+	case operation == "DescribeInstanceStatus":
+		return slices.Repeat([]any{"ok"}, 2*len(list)), true
+	}
+	return nil, false
+}
+
 func (changeInstanceState) next(t *turn) move {
 	ids, err := convert(t.inputs["InstanceIds"], StringList)
 	list, _ := ids.([]any)

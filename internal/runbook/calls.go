@@ -30,3 +30,18 @@ func (d *Document) Calls(cat *awsapi.Catalog) []StepCall {
 	}
 	return out
 }
+
+// Awaited gives the property that a step's read of an operation finds once what
+// the step waits for has come, or what it asserts holds; inputs are the step's,
+// resolved. ok is false for a step that waits for nothing.
+func (d *Document) Awaited(step string, inputs map[string]any, operation string) (property any, ok bool) {
+	s, known := d.Step(step)
+	if !known {
+		return nil, false
+	}
+	a, waits := s.run.(awaiter)
+	if !waits {
+		return nil, false
+	}
+	return a.awaited(inputs, operation)
+}

@@ -42,7 +42,7 @@ func (d *drive) step(ctx context.Context, next Next) (*EndResult, error) {
 		return nil, d.add(e)
 	case NextCall:
 		if next.Intent != nil {
-			return d.settle(ctx, next, nil)
+			return d.settle(ctx, next, nil, 0)
 		}
 		return d.call(ctx, next)
 	case NextWait:
@@ -262,7 +262,7 @@ func (d *drive) call(ctx context.Context, next Next) (*EndResult, error) {
 	if err := d.flush(ctx, knowngood.RunInProgress, "", nil); err != nil {
 		return nil, err
 	}
-	return d.send(ctx, next, call)
+	return d.send(ctx, next, call, 1)
 }
 
 // writes says whether a call needs an intent.
@@ -278,8 +278,12 @@ func (d *drive) writes(call CallRequest) bool {
 // an answer that is heard need not be looked for.
 const grace = 5 * time.Second
 
-// send sends a write whose intent is durable.
-func (d *drive) send(ctx context.Context, next Next, call CallRequest) (*EndResult, error) {
+// sends is how often a write is sent by one Run where it turns out each time that
+// it was not done, as after a lost connection.
+const sends = 2
+
+// send sends a write whose intent is durable, for the nth time.
+func (d *drive) send(ctx context.Context, next Next, call CallRequest, nth int) (*EndResult, error) {
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() {
@@ -290,17 +294,30 @@ func (d *drive) send(ctx context.Context, next Next, call CallRequest) (*EndResu
 	defer stop()
 	response, err := d.Caller.Call(d.callContext(sending, next.Step), call.Service, call.Operation, call.Input)
 	switch {
-	case err == nil || definite(err):
-		return nil, d.received(next, call, response, err)
+	case err == nil:
+		return nil, d.received(next, call, response, nil)
+	case definite(err):
+		if reason := d.isThere(call, err); reason != "" {
+			return nil, d.outcome(next, call, nil, nil, reason)
+		}
+		return nil, d.received(next, call, nil, err)
 	case ctx.Err() != nil:
 		return nil, errors.Join(ctx.Err(), d.flush(ctx, knowngood.RunInProgress, "", nil))
 	}
-	return d.settle(ctx, next, callError(err))
+	return d.settle(ctx, next, callError(err), nth)
+}
+
+// isThere says how a refusal shows that the write's effect is there already.
+func (d *drive) isThere(call CallRequest, refusal error) string {
+	if d.Settler == nil || knowngood.KindOf(refusal) == knowngood.Refused {
+		return ""
+	}
+	return d.Settler.IsThere(call, callError(refusal))
 }
 
 // settle finds out what became of a write. sent is the error with which this
-// Run's own sending ended; nil: the write is of an earlier Run.
-func (d *drive) settle(ctx context.Context, next Next, sent *CallError) (*EndResult, error) {
+// Run's nth sending ended; nil: the write is of an earlier Run.
+func (d *drive) settle(ctx context.Context, next Next, sent *CallError, nth int) (*EndResult, error) {
 	intent := next.Intent
 	if intent == nil {
 		intent = d.m.intent
@@ -315,14 +332,14 @@ func (d *drive) settle(ctx context.Context, next Next, sent *CallError) (*EndRes
 		return nil, errors.Join(err, d.flush(ctx, knowngood.RunInProgress, "", nil))
 	case s.Known:
 		return nil, d.outcome(next, call, s.Response, s.Error, or(s.Reason, "found after the answer was lost"))
-	case s.Repeat && sent != nil:
+	case s.Repeat && sent != nil && (nth >= sends || !sent.Retryable):
 		// It was not done: the error stands, and the step's attempts decide.
 		return nil, d.outcome(next, call, nil, sent, or(s.Reason, "not done"))
 	case s.Repeat:
 		if call, err = call.Coerce(d.Catalog); err != nil {
 			return nil, d.outcome(next, call, nil, &CallError{Code: CodeInvalidInput, Message: err.Error()}, "")
 		}
-		return d.send(ctx, next, call)
+		return d.send(ctx, next, call, nth+1)
 	}
 	message := fmt.Sprintf("step %s: the outcome of %s:%s is unknown: %s", next.Step, intent.Service, intent.Operation, s.Reason)
 	if sent != nil {
@@ -348,15 +365,7 @@ func definite(err error) bool {
 	if !errors.As(err, &e) {
 		return false
 	}
-	switch {
-	case e.Code == awsapi.CodeNoCredentials:
-		return true
-	case e.Status >= 400 && e.Status < 500:
-		return true
-	case e.Status == 503: // the request was not taken: RequestLimitExceeded, SlowDown
-		return true
-	}
-	return false
+	return e.Code == awsapi.CodeNoCredentials || e.Refused()
 }
 
 func callError(err error) *CallError {

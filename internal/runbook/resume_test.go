@@ -86,6 +86,8 @@ func (c *cloud) Settle(_ context.Context, _ awsapi.Caller, _ string, intent Inte
 	return Settlement{Repeat: true}, nil
 }
 
+func (c *cloud) IsThere(CallRequest, *CallError) string { return "" }
+
 func (c *cloud) runner(d *Document, cat *awsapi.Catalog) *Runner {
 	return &Runner{
 		Document: d, RunID: "r", Log: c.log, Caller: c, Catalog: cat, Settler: c, Clock: c.clock, Class: classOf,

@@ -19,6 +19,10 @@ type Settler interface {
 	// It makes reads only, and may be called again. An error means that it
 	// could not look; the run stays as it is.
 	Settle(ctx context.Context, caller awsapi.Caller, runID string, intent IntentBody) (Settlement, error)
+	// IsThere says how the refusal of a write shows that its effect is there
+	// already, as NotFound does of a deletion; "": it does not. The write then
+	// counts as done.
+	IsThere(call CallRequest, refusal *CallError) string
 }
 
 // Settlement is what became of a write.

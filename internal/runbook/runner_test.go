@@ -159,6 +159,13 @@ func (s *script) Settle(_ context.Context, _ awsapi.Caller, _ string, intent Int
 	return Settlement{Reason: tail}, nil
 }
 
+func (s *script) IsThere(_ CallRequest, refusal *CallError) string {
+	if refusal.Code == "AlreadyGone" {
+		return "it is gone"
+	}
+	return ""
+}
+
 // readsOnly is the class of operations by their names, for tests.
 func classOf(_, operation string) knowngood.CallClass {
 	for _, verb := range []string{"Describe", "Get", "List", "Head"} {

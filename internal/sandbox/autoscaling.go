@@ -51,7 +51,7 @@ func (c *call) terminationEvent(at time.Time, name string, r *record[group], ins
 	i, _ := c.home().Instances[instanceID].as(c.now)
 	done := at.Add(instanceDestroy)
 	c.emit(done, "aws.autoscaling", "EC2 Instance Terminate Successful", []string{c.groupARN(name, g), c.ec2ARN("instance", instanceID)}, object{
-		"StatusCode": "InProgress", "AutoScalingGroupName": name, "ActivityId": c.occurrence(), "RequestId": c.requestIDOf(), "StatusMessage": "", "EC2InstanceId": instanceID,
+		"StatusCode": "InProgress", "AutoScalingGroupName": name, "ActivityId": c.occurrence(), "RequestId": c.request.ID, "StatusMessage": "", "EC2InstanceId": instanceID,
 		"StartTime": at.UTC().Format(time.RFC3339), "EndTime": done.UTC().Format(time.RFC3339), "Details": object{"Availability Zone": i.Zone, "Subnet ID": i.Subnet},
 		"Cause": "At " + at.UTC().Format(time.RFC3339) + " an instance was taken out of service in response to an EC2 health check indicating it has been terminated or stopped."})
 }

@@ -40,7 +40,9 @@ type due struct {
 // emit sends an event of a service to the default bus of the call's account and
 // Region. The time may lie ahead: a state that comes about later has its event
 // then, unless retract takes it back before. Events take effect when the call is
-// over, in the order of their times and, at one time, of their making.
+// over, in the order of their times and, at one time, of their making. They are
+// sent also if the call fails in the end, as what it changed stays changed: a
+// handler checks first.
 func (c *call) emit(at time.Time, source, detailType string, resources []string, detail object) {
 	raw, err := json.Marshal(detail)
 	if err != nil {

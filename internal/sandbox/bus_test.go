@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -462,5 +463,39 @@ func TestOneSeedOneHistoryOfEvents(t *testing.T) {
 	}
 	if a, b := history(), history(); a != b {
 		t.Errorf("two runs differ:\n%s\n%s", a, b)
+	}
+}
+
+// Calls from many goroutines at once: each event reaches the hook once, and the
+// hook is never called twice at a time.
+func TestHooksAreCalledOneAfterAnother(t *testing.T) {
+	w := newWorld(t)
+	const callers, each = 8, 25
+	seen, busy := map[string]bool{}, false
+	w.OnEvent(func(raw []byte) {
+		if busy {
+			t.Error("two at a time")
+		}
+		busy = true
+		var e envelope
+		if err := json.Unmarshal(raw, &e); err != nil || seen[e.ID] {
+			t.Errorf("%s: %v", raw, err)
+		}
+		seen[e.ID], busy = true, false
+	})
+	var group sync.WaitGroup
+	for range callers {
+		group.Go(func() {
+			for range each {
+				if _, err := w.try("events", "PutEvents", object{"Entries": []any{object{"Source": "mine", "DetailType": "d", "Detail": "{}"}}}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	w.Settle()
+	if len(seen) != callers*each {
+		t.Errorf("%d events of %d", len(seen), callers*each)
 	}
 }

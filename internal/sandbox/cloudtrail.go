@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"cmp"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -326,7 +327,26 @@ func getTrailStatus(c *call) (map[string]any, error) {
 	if !t.Stopped.IsZero() {
 		out["StopLoggingTime"], out["TimeLoggingStopped"] = t.Stopped, t.Stopped.UTC().Format("2006-01-02T15:04:05Z")
 	}
+	if at := t.delivered(c.view); !at.IsZero() {
+		text := at.UTC().Format("2006-01-02T15:04:05Z")
+		out["LatestDeliveryTime"], out["LatestDeliveryAttemptTime"], out["LatestDeliveryAttemptSucceeded"] = at, text, text
+	}
 	return out, nil
+}
+
+// deliveryEvery is how often CloudTrail writes to a bucket, about.
+const deliveryEvery = 5 * time.Minute
+
+// delivered is when the trail last wrote to its bucket, since it was started.
+func (t cloudTrail) delivered(now time.Time) time.Time {
+	if !t.Logging && t.Stopped.Before(now) {
+		now = t.Stopped
+	}
+	rounds := now.Sub(t.Started) / deliveryEvery
+	if t.Started.IsZero() || rounds < 1 {
+		return time.Time{}
+	}
+	return t.Started.Add(rounds * deliveryEvery)
 }
 
 func getEventSelectors(c *call) (map[string]any, error) {
@@ -351,12 +371,9 @@ func putEventSelectors(c *call) (map[string]any, error) {
 	if (len(simple) == 0) == (len(advanced) == 0) || len(simple) > 5 {
 		return nil, failure(400, "InvalidEventSelectorsException", "Give up to five event selectors, or advanced event selectors, and not both.")
 	}
-	for _, s := range simple {
-		for k, v := range map[string]any{"ReadWriteType": "All", "IncludeManagementEvents": true, "DataResources": []any{}, "ExcludeManagementEventSources": []any{}} {
-			if _, ok := s[k]; !ok {
-				s[k] = v
-			}
-		}
+	for i, s := range simple {
+		simple[i] = object{"ReadWriteType": "All", "IncludeManagementEvents": true, "DataResources": []any{}, "ExcludeManagementEventSources": []any{}}
+		maps.Copy(simple[i], s)
 	}
 	if _, err := changeTrail("TrailName", func(_ *call, t *cloudTrail) error { t.Selectors, t.Advanced = simple, advanced; return nil })(c); err != nil {
 		return nil, err

@@ -3,5 +3,10 @@
 // their time on a clock that the caller holds, effects reach other resources,
 // errors are AWS's, and faults can be injected.
 //
+// Every call leaves CloudTrail's record, and what happens has its event when it
+// happens, also a state that comes about later: OnEvent and EventBridge's rules
+// get it, and rules their schedules, at the next call, at Settle, or when the
+// control API moves the clock.
+//
 // An operation that is modelled but not simulated answers 501 and its name.
 package sandbox

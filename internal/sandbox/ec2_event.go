@@ -21,14 +21,14 @@ func (c *call) instanceEvents(id string, at time.Time, state string, later time.
 // Source: Amazon EBS User Guide, "Amazon EventBridge events for Amazon EBS".
 func (c *call) volumeEvent(at time.Time, id, event, result string) {
 	c.emit(at, "aws.ec2", "EBS Volume Notification", []string{c.ec2ARN("volume", id)},
-		object{"event": event, "result": result, "cause": "", "request-id": c.requestIDOf()})
+		object{"event": event, "result": result, "cause": "", "request-id": c.request.ID})
 }
 
 // snapshotEvent sends what EBS says when a snapshot is complete. source is the
 // ARN of what it was made of.
 func (c *call) snapshotEvent(at time.Time, id, event, source string, started time.Time) {
 	arn := snapshotARN(c.region, id)
-	c.emit(at, "aws.ec2", "EBS Snapshot Notification", []string{arn}, object{"event": event, "result": "succeeded", "cause": "", "request-id": c.requestIDOf(),
+	c.emit(at, "aws.ec2", "EBS Snapshot Notification", []string{arn}, object{"event": event, "result": "succeeded", "cause": "", "request-id": c.request.ID,
 		"snapshot_id": arn, "source": source, "startTime": started.UTC().Truncate(time.Second), "endTime": at.UTC().Truncate(time.Second)})
 }
 

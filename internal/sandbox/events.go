@@ -216,7 +216,7 @@ func putTargets(c *call) (map[string]any, error) {
 		if _, err := targetInput(t).Compile(); err != nil {
 			return nil, invalid("Invalid input for target %s. Reason: %v", id, err)
 		}
-		targets[id] = t
+		targets[id], _ = wholeNumbers(t).(object)
 	}
 	if len(targets) > maxTargets {
 		return nil, failure(400, "LimitExceededException", "The requested resource exceeds the maximum number allowed.")
@@ -256,7 +256,7 @@ func listTargets(c *call) (map[string]any, error) {
 	return c.limited("Targets", "Limit", out)
 }
 
-// wholeNumbers gives a value in which numbers are as the models have them again,
+// wholeNumbers gives a copy of a value in which numbers are as the models have them again,
 // after a snapshot made them JSON's.
 func wholeNumbers(v any) any {
 	switch v := v.(type) {
@@ -385,7 +385,14 @@ func describeEventBus(c *call) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return object{"Name": name, "Arn": c.busARN(name)}, nil
+	out := object{"Name": name, "Arn": c.busARN(name)}
+	if _, b, ok := c.home().Events.Buses.live(name, c.view); ok {
+		out["CreationTime"], out["LastModifiedTime"] = b.Created, b.Created
+		if b.Text != "" {
+			out["Description"] = b.Text
+		}
+	}
+	return out, nil
 }
 
 func listEventBuses(c *call) (map[string]any, error) {

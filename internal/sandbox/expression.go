@@ -24,21 +24,26 @@ type dayField func(day time.Time) bool
 
 // parseTimetable reads a schedule expression.
 func parseTimetable(text string) (timetable, error) {
-	if inner, ok := strings.CutPrefix(text, "rate("); ok {
-		return parseRate(strings.TrimSuffix(inner, ")"))
-	}
-	if inner, ok := strings.CutPrefix(text, "cron("); ok && strings.HasSuffix(inner, ")") {
-		return parseCron(strings.Fields(strings.TrimSuffix(inner, ")")))
+	kind, inner, _ := strings.Cut(text, "(")
+	inner, closed := strings.CutSuffix(inner, ")")
+	switch {
+	case kind == "rate" && closed:
+		return parseRate(inner)
+	case kind == "cron" && closed:
+		return parseCron(strings.Fields(inner))
 	}
 	return timetable{}, fmt.Errorf("%q is neither rate(value unit) nor cron(fields)", text)
 }
+
+// maxRate is far beyond any use, and keeps a rate within what a duration holds.
+const maxRate = 100 * 365 * 24 * time.Hour
 
 func parseRate(text string) (timetable, error) {
 	number, unit, _ := strings.Cut(text, " ")
 	n, err := strconv.Atoi(number)
 	units := map[string]time.Duration{"minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}
 	per, ok := units[strings.TrimSuffix(unit, "s")]
-	if err != nil || n < 1 || !ok || (n == 1) == strings.HasSuffix(unit, "s") {
+	if err != nil || n < 1 || !ok || time.Duration(n) > maxRate/per || (n == 1) == strings.HasSuffix(unit, "s") {
 		return timetable{}, fmt.Errorf("the rate %q is not a number and a unit, minute, hour or day, with an s for more than one", text)
 	}
 	return timetable{every: time.Duration(n) * per}, nil

@@ -52,11 +52,35 @@ func TestTimetables(t *testing.T) {
 			t.Errorf("%s: %s, want %s", text, got.Format(layout), want)
 		}
 	}
-	for _, bad := range []string{"", "rate(0 minutes)", "rate(1 minutes)", "rate(5 minute)", "rate(5 weeks)", "rate(-5 minutes)", "cron()", "cron(0 12 * * ?)", "cron(0 12 * * * *)",
+	for _, bad := range []string{"", "rate(0 minutes)", "rate(1 minutes)", "rate(5 minute)", "rate(5 weeks)", "rate(99999999 days)", "rate(5 )", "rate(5 minutes", "cron(0 8 * * ? *", "rate(-5 minutes)", "cron()", "cron(0 12 * * ?)", "cron(0 12 * * * *)",
 		"cron(0 12 ? * ? *)", "cron(60 12 * * ? *)", "cron(0 24 * * ? *)", "cron(0 12 32 * ? *)", "cron(0 12 * 13 ? *)", "cron(0 12 ? * 8 *)", "cron(0 12 ? * 1#6 *)",
 		"cron(0 12 * * ? 1969)", "cron(5-1 12 * * ? *)", "cron(0/0 12 * * ? *)", "cron(a 12 * * ? *)", "at(2026-01-01T00:00:00)"} {
 		if _, err := parseTimetable(bad); err == nil {
 			t.Errorf("%q was taken", bad)
 		}
 	}
+}
+
+// What can be read has times that go forward, in whole minutes for cron.
+func FuzzTimetables(f *testing.F) {
+	for _, seed := range []string{"rate(5 minutes)", "cron(0/15 8-9 ? * MON-FRI *)", "cron(15 10 ? * 6L 2026-2027)", "cron(0 0 31W 1 ? *)", "cron(0 9 ? * 2#1 *)", "cron(0 0 L * ? *)"} {
+		f.Add(seed, int64(1795507200))
+	}
+	f.Fuzz(func(t *testing.T, text string, seconds int64) {
+		after := time.Unix(seconds%(1<<32), 0).UTC()
+		table, err := parseTimetable(text)
+		if err != nil {
+			return
+		}
+		for range 3 {
+			next, ok := table.next(after)
+			if !ok {
+				return
+			}
+			if !next.After(after) || table.every == 0 && (next.Second() != 0 || next.Sub(next.Truncate(time.Minute)) != 0) {
+				t.Fatalf("%s after %s: %s", text, after, next)
+			}
+			after = next
+		}
+	})
 }

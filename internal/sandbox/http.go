@@ -98,6 +98,10 @@ func (s *Sandbox) verify(req *awsapi.ServerRequest) *awsapi.Error {
 func (s *Sandbox) requestID() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.requests++
-	return fmt.Sprintf("00000000-0000-4000-8000-%012x", s.requests)
+	return s.nextRequest()
+}
+
+func (s *Sandbox) nextRequest() string {
+	s.state.Requests++
+	return fmt.Sprintf("00000000-0000-4000-8000-%012x", s.state.Requests)
 }

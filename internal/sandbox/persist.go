@@ -20,8 +20,9 @@ type saved struct {
 }
 
 // Snapshot gives the whole estate as JSON: resources with what is under way,
-// access keys and client tokens, but neither faults nor the log of calls. The
-// same history gives the same bytes.
+// access keys, client tokens, events to come and CloudTrail's records, but
+// neither faults nor the logs of calls and deliveries, nor the Go functions of
+// OnEvent and HandleFunction. The same history gives the same bytes.
 func (s *Sandbox) Snapshot() ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -44,8 +44,6 @@ type Sandbox struct {
 	stale  time.Duration
 	calls  []CallRecord
 
-	requests uint64 // over the wire
-
 	hooks    []func([]byte)
 	later    []func() // to be run without the lock, in order
 	draining bool
@@ -61,6 +59,7 @@ type state struct {
 	Seed     int64                      `json:"seed"`
 	Serial   uint64                     `json:"serial"`        // ids given so far
 	Occurred uint64                     `json:"occurred"`      // events and records of calls so far
+	Requests uint64                     `json:"requests"`      // so far
 	Due      []due                      `json:"due,omitempty"` // by time
 	Accounts map[string]*account        `json:"accounts"`
 	Buckets  map[string]*record[bucket] `json:"buckets"` // their names are global
@@ -193,6 +192,9 @@ func (s *Sandbox) locked(op *awsapi.Operation, r Request) (*call, map[string]any
 	defer s.mu.Unlock()
 	now := s.clock.Now()
 	s.settle(now)
+	if r.ID == "" {
+		r.ID = s.nextRequest()
+	}
 	c := &call{Sandbox: s, now: now, view: now.Add(-s.stale), region: r.Region, in: r.Input, operation: op, request: r}
 	if c.region == "" {
 		c.region = s.region

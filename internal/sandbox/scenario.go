@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/strictyaml"
 )
 
 // scenario is an estate as the calls that make it. They go through the
@@ -32,9 +32,16 @@ type scenarioCall struct {
 // on the machine's own clock. file names the scenario in errors. A scenario
 // that fails leaves behind what it had made.
 func (s *Sandbox) Load(ctx context.Context, file string, data []byte) error {
+	_, err := s.LoadNamed(ctx, file, data)
+	return err
+}
+
+// LoadNamed is Load that also gives the answers of the calls that have a name,
+// for Resolve.
+func (s *Sandbox) LoadNamed(ctx context.Context, file string, data []byte) (answers map[string]any, err error) {
 	var sc scenario
-	if err := yaml.UnmarshalWithOptions(data, &sc, yaml.Strict()); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+	if err := strictyaml.Decode(file, data, &sc, "a scenario"); err != nil {
+		return nil, err
 	}
 	var total time.Duration
 	waits := make([]time.Duration, len(sc.Calls))
@@ -44,25 +51,25 @@ func (s *Sandbox) Load(ctx context.Context, file string, data []byte) error {
 		}
 		d, err := time.ParseDuration(call.Wait)
 		if err != nil || d < 0 {
-			return fmt.Errorf("%s: call %d (%s): wait %q is no duration such as 30s", file, i+1, call.Call, call.Wait)
+			return nil, fmt.Errorf("%s: call %d (%s): wait %q is no duration such as 30s", file, i+1, call.Call, call.Wait)
 		}
 		waits[i] = d
 		total += d
 	}
 	past := NewClock(s.clock.Now().Add(-total))
 	defer s.useClock(s.useClock(past))
-	answers := map[string]any{}
+	answers = map[string]any{}
 	for i, call := range sc.Calls {
 		out, err := s.replay(ctx, call, answers)
 		if err != nil {
-			return fmt.Errorf("%s: call %d (%s): %w", file, i+1, call.Call, err)
+			return nil, fmt.Errorf("%s: call %d (%s): %w", file, i+1, call.Call, err)
 		}
 		if call.As != "" {
 			answers[call.As] = out
 		}
 		past.Advance(waits[i])
 	}
-	return nil
+	return answers, nil
 }
 
 // useClock sets the clock and gives the one before.
@@ -83,7 +90,7 @@ func (s *Sandbox) replay(ctx context.Context, call scenarioCall, answers map[str
 	if err != nil {
 		return nil, err
 	}
-	v, err := resolve(map[string]any(call.Input), answers)
+	v, err := Resolve(map[string]any(call.Input), answers)
 	if err != nil {
 		return nil, err
 	}
@@ -99,14 +106,14 @@ func (s *Sandbox) replay(ctx context.Context, call scenarioCall, answers map[str
 
 var reference = regexp.MustCompile(`\{\{\s*([\w-]+(?:\.[\w-]+)+)\s*\}\}`)
 
-// resolve puts answers where a value refers to them. A reference that is all of
+// Resolve puts answers where a value refers to them, as {{name.Path.0.Member}}. A reference that is all of
 // a text keeps its type.
-func resolve(v any, answers map[string]any) (any, error) {
+func Resolve(v any, answers map[string]any) (any, error) {
 	switch v := v.(type) {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k, e := range v {
-			r, err := resolve(e, answers)
+			r, err := Resolve(e, answers)
 			if err != nil {
 				return nil, err
 			}
@@ -116,7 +123,7 @@ func resolve(v any, answers map[string]any) (any, error) {
 	case []any:
 		out := make([]any, len(v))
 		for i, e := range v {
-			r, err := resolve(e, answers)
+			r, err := Resolve(e, answers)
 			if err != nil {
 				return nil, err
 			}

@@ -142,6 +142,11 @@ func listTopics(c *call) (map[string]any, error) {
 	return c.hundred("Topics", out)
 }
 
+// effectiveDelivery is how SNS sends to HTTP where nobody said otherwise.
+// Source: Amazon SNS Developer Guide, "Amazon SNS message delivery retries".
+const effectiveDelivery = `{"http":{"defaultHealthyRetryPolicy":{"minDelayTarget":20,"maxDelayTarget":20,"numRetries":3,"numMaxDelayRetries":0,"numNoDelayRetries":0,` +
+	`"numMinDelayRetries":0,"backoffFunction":"linear"},"disableSubscriptionOverrides":false,"defaultRequestPolicy":{"headerContentType":"text/plain; charset=UTF-8"}}}`
+
 // hundred is page for lists of which SNS gives a hundred at a time.
 func (c *call) hundred(key string, items []any) (map[string]any, error) {
 	sub := *c
@@ -162,7 +167,7 @@ func getTopicAttributes(c *call) (map[string]any, error) {
 			confirmed++
 		}
 	}
-	out := object{"TopicArn": c.topicARN(name), "Owner": c.who.Account, "Policy": c.defaultTopicPolicy(name), "DisplayName": "", "SubscriptionsConfirmed": fmt.Sprint(confirmed),
+	out := object{"TopicArn": c.topicARN(name), "Owner": c.who.Account, "Policy": c.defaultTopicPolicy(name), "DisplayName": "", "EffectiveDeliveryPolicy": effectiveDelivery, "SubscriptionsConfirmed": fmt.Sprint(confirmed),
 		"SubscriptionsPending": fmt.Sprint(pending), "SubscriptionsDeleted": "0"}
 	for k, v := range t.Attributes {
 		if v != "" {

@@ -366,7 +366,7 @@ func (c *call) receipt() (*message, string, error) {
 	}
 	id, count, ok := strings.Cut(c.str("ReceiptHandle"), "#")
 	if _, err := strconv.Atoi(count); !ok || err != nil {
-		return nil, "", failure(404, "ReceiptHandleIsInvalid", "The input receipt handle \"%s\" is not a valid receipt handle.", c.str("ReceiptHandle"))
+		return nil, "", failure(400, "ReceiptHandleIsInvalid", "The input receipt handle \"%s\" is not a valid receipt handle.", c.str("ReceiptHandle"))
 	}
 	for _, m := range c.messages(name, q) {
 		if m.ID == id && m.handle() == c.str("ReceiptHandle") && !m.Done {

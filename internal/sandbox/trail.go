@@ -55,7 +55,7 @@ func (c *call) trail(logged bool, out map[string]any, err error) {
 	event := object{
 		"eventVersion": "1.11", "userIdentity": identity, "eventTime": r.Time, "eventSource": r.Source, "eventName": r.Name, "awsRegion": at.region,
 		"sourceIPAddress": cmp.Or(c.request.SourceIP, "127.0.0.1"), "userAgent": cmp.Or(c.request.UserAgent, "knowngood-sandbox"),
-		"requestParameters": c.requestParameters(), "responseElements": nil, "requestID": c.requestIDOf(), "eventID": r.ID, "readOnly": r.ReadOnly,
+		"requestParameters": c.requestParameters(), "responseElements": nil, "requestID": c.request.ID, "eventID": r.ID, "readOnly": r.ReadOnly,
 		"eventType": "AwsApiCall", "managementEvent": true, "recipientAccountId": c.who.Account, "eventCategory": "Management",
 	}
 	if e != nil {
@@ -97,15 +97,6 @@ func (s *cloudtrailState) keep(r trailRecord) {
 	if over := len(s.Records) - maxTrail; over > 0 {
 		s.Records = s.Records[over:]
 	}
-}
-
-// requestIDOf is the id of the call's request. A call that did not come over the
-// wire has one that follows from the records before it.
-func (c *call) requestIDOf() string {
-	if c.request.ID == "" {
-		c.request.ID = uuid(derived(c.state.Seed, "request", c.state.Occurred))
-	}
-	return c.request.ID
 }
 
 // userIdentity is who made the call, and the user name that LookupEvents knows.

@@ -227,6 +227,9 @@ func TestTrails(t *testing.T) {
 	if s["IsLogging"] != false || !s["StopLoggingTime"].(time.Time).Equal(s["StartLoggingTime"].(time.Time).Add(time.Hour)) {
 		t.Errorf("%v", s)
 	}
+	if want := s["StartLoggingTime"].(time.Time).Add(time.Hour); s["LatestDeliveryTime"] != want || s["LatestDeliveryAttemptTime"] != "2026-11-24T09:00:00Z" {
+		t.Errorf("latest delivery %v, want %v", s["LatestDeliveryTime"], want)
+	}
 	w.do("cloudtrail", "UpdateTrail", object{"Name": "org", "EnableLogFileValidation": true})
 	list := func(in object) []any { return w.do("cloudtrail", "DescribeTrails", in)["trailList"].([]any) }
 	if l := list(nil); len(l) != 1 || l[0].(object)["LogFileValidationEnabled"] != true || l[0].(object)["S3BucketName"] != "logs-of-acme" || l[0].(object)["HomeRegion"] != "eu-west-1" {

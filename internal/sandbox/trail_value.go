@@ -19,7 +19,7 @@ func (c *call) requestParameters() any {
 	switch op := c.operation; op.Service.Name {
 	case "ec2":
 		out = ec2Parameters(op, c.in)
-	case "s3":
+	case "s3", "s3control":
 		out = c.s3Parameters()
 	default:
 		out, _ = recorded(op.Input, c.in).(object)
@@ -38,7 +38,7 @@ func (c *call) responseElements(out map[string]any) any {
 		if len(elements) == 0 {
 			elements = object{"_return": true}
 		}
-		elements["requestId"] = c.requestIDOf()
+		elements["requestId"] = c.request.ID
 		return elements
 	}
 	elements, _ = recorded(c.operation.Output, out).(object)
@@ -98,13 +98,17 @@ func (c *call) s3Parameters() object {
 	if b := c.str("Bucket"); b != "" {
 		out["bucketName"], host = b, b+"."+host
 	}
+	if id := c.str("AccountId"); id != "" {
+		host = id + ".s3-control." + c.region + ".amazonaws.com"
+		out[c.operation.URI[strings.LastIndexByte(c.operation.URI, '/')+1:]] = ""
+	}
 	out["Host"] = host
 	if _, query, ok := strings.Cut(c.operation.URI, "?"); ok {
 		out[query] = ""
 	}
 	for name, v := range c.in {
 		switch m := c.operation.Input.Member(name); {
-		case m == nil || name == "Bucket" || m.Shape.Is(awsapi.Sensitive):
+		case m == nil || name == "Bucket" || name == "AccountId" || m.Shape.Is(awsapi.Sensitive):
 		case name == "Policy":
 			var policy any
 			if json.Unmarshal([]byte(c.str(name)), &policy) == nil {

@@ -1,0 +1,24 @@
+package strictyaml
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/knowngood/knowngood"
+)
+
+func TestErrorsHaveTheirPlace(t *testing.T) {
+	var v struct {
+		A int `yaml:"a"`
+	}
+	if err := Decode("f.yaml", []byte("a: 5\n"), &v, "a file"); err != nil || v.A != 5 {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	for text, line := range map[string]int{"a: 5\nb: 6\n": 2, "\na: x\n": 2, "a: 1\na: 2\n": 2, "a: [\n": 1} {
+		err := Decode("f.yaml", []byte(text), &v, "a file")
+		var at *knowngood.FileError
+		if !errors.As(err, &at) || at.File != "f.yaml" || at.Line != line || at.Want != "a file" || at.Problem == "" {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
