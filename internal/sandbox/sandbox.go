@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sort"
 	"strings"
 	"sync"
@@ -26,6 +27,9 @@ type Options struct {
 	Account string          // default 111122223333
 	Region  string          // default eu-west-1
 	Regions []string        // default: Region and us-east-1
+	// Documents are Automation runbooks that are AWS's own, as NAME.yaml or
+	// NAME.json. Of AWS's Command documents the sandbox has those that its nodes run.
+	Documents fs.FS
 }
 
 // Sandbox is an AWS in memory. Its methods may be used by many goroutines; calls
@@ -52,6 +56,10 @@ type Sandbox struct {
 	deliveries []Delivery
 	outcomes   outcomes
 	functions  map[string]Function // by name
+
+	documents fs.FS
+	runners   map[string]func(Command) Result // of Command documents, by name
+	engine    AutomationEngine
 }
 
 // state is all that a snapshot holds.
@@ -139,7 +147,7 @@ func New(o Options) (*Sandbox, error) {
 	if len(o.Regions) == 0 {
 		o.Regions = []string{o.Region, "us-east-1"}
 	}
-	s := &Sandbox{catalog: o.Catalog, clock: o.Clock, account: o.Account, region: o.Region, regions: o.Regions, counts: map[string]int{}, patterns: map[string]*eventpattern.Pattern{}, functions: map[string]Function{}}
+	s := &Sandbox{catalog: o.Catalog, clock: o.Clock, account: o.Account, region: o.Region, regions: o.Regions, counts: map[string]int{}, patterns: map[string]*eventpattern.Pattern{}, functions: map[string]Function{}, documents: o.Documents, runners: map[string]func(Command) Result{}}
 	s.state = state{Seed: o.Seed, Accounts: map[string]*account{}, Buckets: map[string]*record[bucket]{}, Keys: map[string]accessKey{
 		OperatorKey: {Secret: operatorSecret, ARN: "arn:aws:iam::" + o.Account + ":user/operator", UserID: "AIDAOPERATOR", Account: o.Account, Operator: true},
 	}}
