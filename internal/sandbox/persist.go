@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -51,6 +52,9 @@ func Restore(o Options, data []byte) (*Sandbox, error) {
 	if err := in.State.check(); err != nil {
 		return nil, err
 	}
+	for _, a := range in.State.Accounts {
+		a.Partition = cmp.Or(a.Partition, s.partitionOf(s.region))
+	}
 	s.state = in.State
 	return s, nil
 }
@@ -64,7 +68,7 @@ func (s *state) check() error {
 			return fmt.Errorf("sandbox: the snapshot's account %s is empty", id)
 		}
 		a.Roles, a.Regions = made(a.Roles), made(a.Regions)
-		err = first(err, whole("role", a.Roles))
+		err = first(err, whole("user", a.Users), whole("group", a.UserGroups), whole("role", a.Roles), whole("policy", a.Policies), whole("instance profile", a.Profiles))
 		for name, r := range a.Regions {
 			if r == nil {
 				return fmt.Errorf("sandbox: the snapshot's Region %s is empty", name)
@@ -75,6 +79,12 @@ func (s *state) check() error {
 				whole("trail", r.CloudTrail.Trails), whole("event bus", r.Events.Buses), whole("rule", r.Events.Rules), whole("queue", r.SQS.Queues),
 				whole("topic", r.SNS.Topics), whole("subscription", r.SNS.Subscriptions), whole("function", r.Lambda.Functions), r.SQS.check(), r.SSM.check())
 		}
+	}
+	for id, o := range s.Organizations {
+		if o == nil {
+			return fmt.Errorf("sandbox: the snapshot's organization %s is empty", id)
+		}
+		err = first(err, whole("member account", o.Accounts), whole("organizational unit", o.Units), whole("policy", o.Policies))
 	}
 	return err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/awsapi"
 	"github.com/knowngood/knowngood/eventpattern"
+	"github.com/knowngood/knowngood/iampolicy"
 )
 
 // Options are what a sandbox is made with. The zero value of each has a
@@ -27,6 +28,9 @@ type Options struct {
 	Account string          // default 111122223333
 	Region  string          // default eu-west-1
 	Regions []string        // default: Region and us-east-1
+	// Accounts are more accounts than the first. Each has an operator; see
+	// OperatorOf.
+	Accounts []AccountOptions
 	// Documents are Automation runbooks that are AWS's own, as NAME.yaml or
 	// NAME.json. Of AWS's Command documents the sandbox has those that its nodes run.
 	Documents fs.FS
@@ -48,9 +52,11 @@ type Sandbox struct {
 	stale  time.Duration
 	calls  []CallRecord
 
-	hooks    []func([]byte)
-	later    []func() // to be run without the lock, in order
-	draining bool
+	policies   map[string]*iampolicy.Policy // by text; see policy
+	partitions map[string]string            // by Region
+	hooks      []func([]byte)
+	later      []func() // to be run without the lock, in order
+	draining   bool
 
 	patterns   map[string]*eventpattern.Pattern // of rules, by their text
 	deliveries []Delivery
@@ -72,11 +78,8 @@ type state struct {
 	Accounts map[string]*account        `json:"accounts"`
 	Buckets  map[string]*record[bucket] `json:"buckets"` // their names are global
 	Keys     map[string]accessKey       `json:"accessKeys"`
-}
 
-type account struct {
-	Roles   map[string]*record[role] `json:"roles"`
-	Regions map[string]*region       `json:"regions"`
+	Organizations map[string]*organization `json:"organizations,omitempty"`
 }
 
 type region struct {
@@ -130,7 +133,7 @@ type CallRecord struct {
 	Error     string         `json:"error,omitempty"` // code
 }
 
-// New makes an empty account.
+// New makes a sandbox of empty accounts.
 func New(o Options) (*Sandbox, error) {
 	if o.Catalog == nil {
 		return nil, fmt.Errorf("sandbox: no catalog")
@@ -147,10 +150,15 @@ func New(o Options) (*Sandbox, error) {
 	if len(o.Regions) == 0 {
 		o.Regions = []string{o.Region, "us-east-1"}
 	}
-	s := &Sandbox{catalog: o.Catalog, clock: o.Clock, account: o.Account, region: o.Region, regions: o.Regions, counts: map[string]int{}, patterns: map[string]*eventpattern.Pattern{}, functions: map[string]Function{}, documents: o.Documents, runners: map[string]func(Command) Result{}}
-	s.state = state{Seed: o.Seed, Accounts: map[string]*account{}, Buckets: map[string]*record[bucket]{}, Keys: map[string]accessKey{
-		OperatorKey: {Secret: operatorSecret, ARN: "arn:aws:iam::" + o.Account + ":user/operator", UserID: "AIDAOPERATOR", Account: o.Account, Operator: true},
-	}}
+	s := &Sandbox{catalog: o.Catalog, clock: o.Clock, account: o.Account, region: o.Region, regions: o.Regions, counts: map[string]int{},
+		policies: map[string]*iampolicy.Policy{}, partitions: map[string]string{}, patterns: map[string]*eventpattern.Pattern{}, functions: map[string]Function{},
+		documents: o.Documents, runners: map[string]func(Command) Result{}}
+	s.state = state{Seed: o.Seed, Accounts: map[string]*account{}, Buckets: map[string]*record[bucket]{}, Keys: map[string]accessKey{}}
+	for _, a := range append([]AccountOptions{{ID: o.Account}}, o.Accounts...) {
+		if err := s.addAccount(a.ID, a.Partition); err != nil {
+			return nil, err
+		}
+	}
 	return s, nil
 }
 
@@ -219,10 +227,17 @@ func (s *Sandbox) serve(c *call, accessKeyID string) (map[string]any, error) {
 	if !ok {
 		return nil, failure(403, "InvalidClientTokenId", "The security token included in the request is invalid.")
 	}
+	if key.Inactive {
+		return nil, failure(403, "InvalidClientTokenId", "The security token included in the request is invalid.")
+	}
 	if !key.Expires.IsZero() && !key.Expires.After(c.now) {
 		return nil, failure(403, "ExpiredToken", "The security token included in the request is expired.")
 	}
+	if s.partitionOf(c.region) != s.state.Accounts[key.Account].Partition {
+		return nil, failure(403, "InvalidClientTokenId", "The security token included in the request is invalid.")
+	}
 	c.who = key
+	c.use(accessKeyID)
 	logged := c.inRecord().logged() // StopLogging itself is logged
 	f := s.nextFault(c.operation.Service.Name, c.operation.Name)
 	if f.before() {
@@ -251,6 +266,13 @@ func (c *call) answer() (map[string]any, error) {
 	}
 	if c.bool("DryRun") && c.operation.Service.Name == "ec2" {
 		return nil, failure(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+	}
+	if _, ok := c.state.Accounts[c.host]; ok {
+		guest := *c
+		guest.who.Account = c.host
+		out, err := h.run(&guest)
+		c.after = guest.after
+		return out, err
 	}
 	return h.run(c)
 }
@@ -298,27 +320,6 @@ func missingMembers(s *awsapi.Shape, v any, path string) string {
 		}
 	}
 	return ""
-}
-
-// home is the account and Region of a call.
-func (c *call) home() *region {
-	a := c.accountState()
-	r, ok := a.Regions[c.region]
-	if !ok {
-		r = &region{}
-		r.fill()
-		a.Regions[c.region] = r
-	}
-	return r
-}
-
-func (c *call) accountState() *account {
-	a, ok := c.state.Accounts[c.who.Account]
-	if !ok {
-		a = &account{Roles: map[string]*record[role]{}, Regions: map[string]*region{}}
-		c.state.Accounts[c.who.Account] = a
-	}
-	return a
 }
 
 // id makes an id of n hex digits behind a prefix. It follows from the seed and

@@ -20,11 +20,12 @@ type scenario struct {
 }
 
 type scenarioCall struct {
-	Call   string         `yaml:"call"`   // service:Operation
-	As     string         `yaml:"as"`     // the name by which later calls refer to the answer
-	Region string         `yaml:"region"` // default: the sandbox's own
-	Input  map[string]any `yaml:"input"`  // text may hold {{name.Path.0.Member}}
-	Wait   string         `yaml:"wait"`   // how long after the call the next one comes, as Go writes durations
+	Call    string         `yaml:"call"`    // service:Operation
+	As      string         `yaml:"as"`      // the name by which later calls refer to the answer
+	Region  string         `yaml:"region"`  // default: the sandbox's own
+	Account string         `yaml:"account"` // whose operator makes it; default: the sandbox's own
+	Input   map[string]any `yaml:"input"`   // text may hold {{name.Path.0.Member}}
+	Wait    string         `yaml:"wait"`    // how long after the call the next one comes, as Go writes durations
 }
 
 // Load makes the calls of a scenario, which is YAML. They lie in the past: the
@@ -101,7 +102,19 @@ func (s *Sandbox) replay(ctx context.Context, call scenarioCall, answers map[str
 	if err := op.Validate(in); err != nil {
 		return nil, err
 	}
-	return s.Call(ctx, Request{Service: op.Service.Name, Operation: op.Name, Region: call.Region, AccessKeyID: OperatorKey, Input: in})
+	id := s.account
+	if call.Account != "" {
+		v, err := Resolve(call.Account, answers)
+		if err != nil {
+			return nil, err
+		}
+		id = fmt.Sprint(v)
+	}
+	key, _, ok := s.OperatorOf(id)
+	if !ok {
+		return nil, fmt.Errorf("there is no account %s", id)
+	}
+	return s.Call(ctx, Request{Service: op.Service.Name, Operation: op.Name, Region: call.Region, AccessKeyID: key, Input: in})
 }
 
 var reference = regexp.MustCompile(`\{\{\s*([\w-]+(?:\.[\w-]+)+)\s*\}\}`)

@@ -50,7 +50,7 @@ func (c *call) performSSM(task string) {
 }
 
 func (c *call) ssmARN(rest string) string {
-	return "arn:aws:ssm:" + c.region + ":" + c.who.Account + ":" + rest
+	return c.arnOf("ssm", rest)
 }
 
 // held holds a request to the model before a handler has it: nothing is too

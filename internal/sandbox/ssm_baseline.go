@@ -35,6 +35,9 @@ type baselineRule struct {
 	NonSecurity bool     `json:"enableNonSecurity,omitempty"`
 }
 
+// amazonAccount owns AWS's predefined baselines.
+const amazonAccount = "075727635805"
+
 // amazonBaselines are AWS's predefined baselines, the default of each operating
 // system. Source: Systems Manager User Guide, "Viewing AWS predefined patch
 // baselines".
@@ -58,7 +61,7 @@ func (c *call) amazonBaselines() []baseline {
 	}
 	for i := range out {
 		b := &out[i]
-		b.ID = "arn:aws:ssm:" + c.region + ":075727635805:patchbaseline/pb-0" + derived(0, b.Name, 0)[:16]
+		b.ID = "arn:aws:ssm:" + c.region + ":" + amazonAccount + ":patchbaseline/pb-0" + derived(0, b.Name, 0)[:16]
 		b.Text, b.amazon = "Default patch baseline of AWS for "+b.OS+".", true
 		b.ApprovedLevel, b.RejectAction = "UNSPECIFIED", "ALLOW_AS_DEPENDENCY"
 		b.Created = time.Date(2022, 1, 1, 0, 0, 0, 0, time.UTC)

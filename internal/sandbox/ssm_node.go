@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/knowngood/knowngood/iampolicy"
 )
 
 // An EC2 instance is a managed node once an SSM Agent on it has registered: the
@@ -61,7 +63,7 @@ func (c *call) node(id string, at time.Time) (node, bool) {
 		return node{}, false
 	}
 	i, ok := r.as(at)
-	if !ok || i.State == "terminated" || i.State == "shutting-down" || i.Tags[agentTag] == "none" || !c.mayBeManaged(i, at) {
+	if !ok || i.State == "terminated" || i.State == "shutting-down" || i.Tags[agentTag] == "none" || !c.mayBeManaged(id, i, at) {
 		return node{}, false
 	}
 	n := node{id: id, instance: i, os: nodeOS(i)}
@@ -99,7 +101,19 @@ func (c *call) node(id string, at time.Time) (node, bool) {
 }
 
 // mayBeManaged says whether an instance's role lets its agent register.
-func (c *call) mayBeManaged(i instance, _ time.Time) bool { return i.Profile != "" }
+func (c *call) mayBeManaged(id string, i instance, at time.Time) bool {
+	agent := *c
+	agent.now, agent.me, agent.host = at, nil, ""
+	role := agent.profileRole(last(i.Profile))
+	_, r, ok := agent.accountState().Roles.live(last(role), at)
+	if role == "" || !ok {
+		return false
+	}
+	agent.who = accessKey{Account: c.who.Account, ARN: "arn:" + c.partition() + ":sts::" + c.who.Account + ":assumed-role/" + last(role) + "/" + id, Role: role, UserID: r.ID + ":" + id}
+	me := agent.identity()
+	ask := iampolicy.Request{Principal: me.principal, Action: "ssm:UpdateInstanceInformation", Resource: c.ec2ARN("instance", id)}
+	return iampolicy.Evaluate(&ask, &me.policies).Allowed
+}
 
 func nodeOS(i instance) string {
 	if os := i.Tags[osTag]; operatingSystems[os].platform != "" {

@@ -77,14 +77,15 @@ func (c *call) checkParameterName(name string) error {
 	return nil
 }
 
-// parameterKey resolves the key of a SecureString, which must be usable.
+// ssmAlias is the key of SecureStrings for which no other is named.
+const ssmAlias = "alias/aws/ssm"
+
+// parameterKey says whether a SecureString's key can be used. That the caller
+// may use it is settled.
 func (c *call) parameterKey(name string) error {
-	id, k, err := c.findKey(cmp.Or(name, "alias/aws/ssm"))
+	at, k, err := c.findKey(name, c.now)
 	if err == nil {
-		err = c.mayUse(id, k)
-	}
-	if codeOf(err) == "AccessDeniedException" {
-		return err
+		err = k.usable(at.arn)
 	}
 	if err != nil {
 		return failure(400, "InvalidKeyId", "%v", err)
@@ -190,7 +191,7 @@ func (c *call) configureParameter(p *parameter, v *parameterVersion, exists bool
 	case p.Type != "SecureString" && key != "":
 		return invalid("KeyId is required for SecureString type parameter only.")
 	case p.Type == "SecureString":
-		v.KeyID = cmp.Or(key, v.KeyID, "alias/aws/ssm")
+		v.KeyID = cmp.Or(key, v.KeyID, ssmAlias)
 		return c.parameterKey(v.KeyID)
 	}
 	return nil
