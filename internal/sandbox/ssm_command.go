@@ -27,8 +27,6 @@ type command struct {
 	Concurrency string              `json:"maxConcurrency"`
 	Errors      string              `json:"maxErrors"`
 	Role        string              `json:"serviceRole,omitempty"`
-	Bucket      string              `json:"outputBucket,omitempty"`
-	Prefix      string              `json:"outputPrefix,omitempty"`
 	Cancelled   bool                `json:"cancelled,omitempty"`
 	Told        string              `json:"told"` // the status that events have told last
 }
@@ -77,8 +75,10 @@ func sendCommand(c *call) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if bucket := c.str("OutputS3BucketName"); bucket != "" {
-		return nil, failure(501, "NotImplemented", "The sandbox does not write the output of commands to S3.")
+	for _, member := range []string{"OutputS3BucketName", "NotificationConfig", "AlarmConfiguration"} {
+		if _, ok := c.in[member]; ok {
+			return nil, failure(501, "NotImplemented", "The sandbox does not simulate %s of a command.", member)
+		}
 	}
 	m := command{ID: uuid(c.id("", 32)), Document: name, Version: cmp.Or(c.str("DocumentVersion"), "$DEFAULT"), Parameters: bound, Given: textLists(c.in["Parameters"]), Comment: c.str("Comment"),
 		Instances: c.strings("InstanceIds"), Targets: c.objects("Targets"), Nodes: nodes, Requested: c.now, Timeout: 3600, Execution: defaultExecution,
@@ -321,12 +321,11 @@ func (c *call) commandStatus(m command, at time.Time) (status, details string) {
 func (c *call) commandOut(m command, at time.Time) object {
 	t := c.tally(m, at)
 	status, details := c.commandStatus(m, at)
-	out := object{"CommandId": m.ID, "DocumentName": m.Document, "DocumentVersion": m.Version, "Comment": m.Comment, "ExpiresAfter": m.Expires, "Parameters": listsOut(m.Given),
+	return object{"CommandId": m.ID, "DocumentName": m.Document, "DocumentVersion": m.Version, "Comment": m.Comment, "ExpiresAfter": m.Expires, "Parameters": listsOut(m.Given),
 		"InstanceIds": anys(m.Instances), "Targets": anys(m.Targets), "RequestedDateTime": m.Requested, "Status": status, "StatusDetails": details,
 		"OutputS3Region": c.region, "MaxConcurrency": m.Concurrency, "MaxErrors": m.Errors, "TargetCount": int64(len(m.Nodes)), "CompletedCount": int64(t.done),
 		"ErrorCount": int64(t.errors), "DeliveryTimedOutCount": int64(t.lost), "ServiceRole": m.Role, "TimeoutSeconds": m.Timeout,
-		"NotificationConfig": object{"NotificationArn": "", "NotificationEvents": []any{}, "NotificationType": ""}, "CloudWatchOutputConfig": object{"CloudWatchLogGroupName": "", "CloudWatchOutputEnabled": false}}
-	return out
+		"CloudWatchOutputConfig": object{"CloudWatchLogGroupName": "", "CloudWatchOutputEnabled": false}}
 }
 
 // cancelCommand stops what it can: what waits at once, what runs when its node
