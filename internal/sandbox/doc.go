@@ -8,5 +8,10 @@
 // get it, and rules their schedules, at the next call, at Settle, or when the
 // control API moves the clock.
 //
+// Nodes and functions run no code. What a Lambda function does, HandleFunction
+// says; what a command does on a node, HandleCommand; and who runs Automation
+// executions, RunAutomations: without an engine an execution stays Pending, and
+// its answers say so. Which instances are managed nodes, ssm_node.go tells.
+//
 // An operation that is modelled but not simulated answers 501 and its name.
 package sandbox

@@ -49,7 +49,7 @@ func (c *call) complianceItems(at time.Time) []complianceItem {
 		}
 		for _, p := range s.Patches {
 			i := complianceItem{Resource: id, Type: "Patch", ID: p.ID, Title: p.Title, Status: "COMPLIANT", Severity: p.Level, At: s.End, Run: s.Command, Kind: "Command", Details: map[string]string{
-				"PatchState": strings.ReplaceAll(title(p.State), "_", ""), "PatchBaselineId": s.Baseline, "PatchGroup": s.Group, "PatchSeverity": p.Severity, "Classification": p.Class,
+				"PatchState": camel(p.State), "PatchBaselineId": s.Baseline, "PatchGroup": s.Group, "PatchSeverity": p.Severity, "Classification": p.Class,
 				"DocumentName": patchDocument}}
 			if len(p.CVEs) > 0 {
 				i.Details["CVEIds"] = strings.Join(p.CVEs, ",")
@@ -69,13 +69,13 @@ func (c *call) complianceItems(at time.Time) []complianceItem {
 	return out
 }
 
-// title writes INSTALLED_OTHER as Installed_Other.
-func title(s string) string {
-	words := strings.Split(strings.ToLower(s), "_")
-	for i, w := range words {
-		words[i] = strings.ToUpper(w[:1]) + w[1:]
+// camel writes INSTALLED_OTHER as InstalledOther.
+func camel(s string) string {
+	var out strings.Builder
+	for w := range strings.SplitSeq(strings.ToLower(s), "_") {
+		out.WriteString(strings.ToUpper(w[:1]) + w[1:])
 	}
-	return strings.Join(words, "_")
+	return out.String()
 }
 
 func (i complianceItem) out() object {
@@ -193,12 +193,12 @@ func listComplianceSummaries(c *call) (map[string]any, error) {
 		total := map[bool]int64{}
 		for _, bad := range []bool{false, true} {
 			for _, s := range severities {
-				counts[bad][title(s)+"Count"] = int64(0)
+				counts[bad][camel(s)+"Count"] = int64(0)
 			}
 		}
 		for _, s := range types[t] {
 			total[s.bad]++
-			k := title(severities[max(s.worst, 0)]) + "Count"
+			k := camel(severities[max(s.worst, 0)]) + "Count"
 			n, _ := counts[s.bad][k].(int64)
 			counts[s.bad][k] = n + 1
 		}

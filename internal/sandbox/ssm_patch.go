@@ -344,7 +344,10 @@ func describeInstancePatches(c *call) (map[string]any, error) {
 	out := []any{}
 	for _, p := range s.Patches {
 		fits, err := passes(ssmFilters(c.in["Filters"]), func(key string) ([]string, bool) {
-			v, ok := map[string]string{"State": p.State, "Classification": p.Class, "KBId": p.ID, "Severity": p.Severity}[key]
+			if key == "State" { // Missing as in AWS's examples, or MISSING as in the model
+				return []string{p.State, camel(p.State)}, true
+			}
+			v, ok := map[string]string{"Classification": p.Class, "KBId": p.ID, "Severity": p.Severity}[key]
 			return []string{v}, ok
 		})
 		if err != nil {
