@@ -4,20 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/internal/sandbox"
+	"github.com/knowngood/knowngood/library"
 )
 
 type sandboxOptions struct {
-	port  int
-	speed int
-	seed  int64
+	port     int
+	speed    int
+	seed     int64
+	scenario string
 }
 
 func newSandbox(s Streams) *cobra.Command {
@@ -28,16 +34,53 @@ func newSandbox(s Streams) *cobra.Command {
 		Long: `Serves an AWS in memory on 127.0.0.1, for the AWS CLI, SDKs and knowngood itself.
 It prints the exports that a shell needs, then serves until it is interrupted.
 What it does not simulate answers 501 and the operation's name.`,
-		Args: cobra.NoArgs,
+		Args: noArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return serveSandbox(cmd.Context(), s, o) },
 	}
 	cmd.Flags().IntVar(&o.port, "port", 0, "port to listen on; 0 takes a free one")
 	cmd.Flags().IntVar(&o.speed, "speed", 1, "how many times as fast as the wall clock states change; 0: only as the control API moves the clock")
 	cmd.Flags().Int64Var(&o.seed, "seed", 1, "what ids are made of: the same seed and calls give the same ids")
+	cmd.Flags().StringVar(&o.scenario, "scenario", "", "estate to build first: demo, or a file like those of library/scenarios; default: an empty account")
 	return cmd
 }
 
+// loadScenario makes an estate: one that ships, by its name, or that of a file,
+// whose path is from a folder. Errors are of kind Invalid.
+func loadScenario(ctx context.Context, box *sandbox.Sandbox, name, dir string) error {
+	file := "scenarios/" + name + ".yaml"
+	estate, err := fs.ReadFile(library.FS, file)
+	if err != nil {
+		file = name
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(dir, name)
+		}
+		if estate, err = os.ReadFile(file); err != nil {
+			return knowngood.E(knowngood.Invalid, "build the estate", "the scenario %s is neither in the library nor a file that can be read", name).WithHint("the library has %s", strings.Join(scenarios(), ", "))
+		}
+	}
+	if err := box.Load(ctx, file, estate); err != nil {
+		return &knowngood.Error{Kind: knowngood.Invalid, Op: "build the estate", Err: err}
+	}
+	return nil
+}
+
+// scenarios names the estates that ship.
+func scenarios() []string {
+	files, _ := fs.Glob(library.FS, "scenarios/*.yaml") // the pattern is right
+	for i, f := range files {
+		files[i] = strings.TrimSuffix(filepath.Base(f), ".yaml")
+	}
+	return files
+}
+
+// fastest is the greatest speed: beyond it, the clock of a sandbox that is left
+// running would reach the end of what a time can be.
+const fastest = 10_000
+
 func serveSandbox(ctx context.Context, s Streams, o sandboxOptions) error {
+	if o.speed < 0 || o.speed > fastest {
+		return knowngood.E(knowngood.Usage, "serve the sandbox", "--speed %d; expected 0 to %d", o.speed, fastest)
+	}
 	catalog, err := catalog()
 	if err != nil {
 		return err
@@ -50,21 +93,32 @@ func serveSandbox(ctx context.Context, s Streams, o sandboxOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.scenario != "" {
+		if err := loadScenario(ctx, box, o.scenario, ""); err != nil {
+			return err
+		}
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", o.port))
 	if err != nil {
 		return (&knowngood.Error{Kind: knowngood.Usage, Op: "serve the sandbox", Err: err}).WithHint("choose another --port, or none")
 	}
 	id, secret := box.Credentials()
-	fmt.Fprintf(s.Out, "export AWS_ENDPOINT_URL=http://%s\nexport AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\nexport AWS_REGION=%s\nexport AWS_DEFAULT_REGION=%s\n",
+	fmt.Fprintf(s.Out, "export AWS_ENDPOINT_URL=http://%s\nexport AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\nexport AWS_REGION=%s\nexport AWS_DEFAULT_REGION=%s\nexport AWS_SESSION_TOKEN=\n",
 		listener.Addr(), id, secret, box.Region(), box.Region())
-	fmt.Fprintf(s.Err, "account %s; stop with Ctrl-C\n", box.Account())
+	fmt.Fprintf(s.Err, "account %s in memory; give these exports to another shell, stop with Ctrl-C\n", box.Account())
 	server := &http.Server{Handler: box, ReadHeaderTimeout: 10 * time.Second}
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		// What is being answered gets a moment; a connection on which nothing was
+		// asked yet may stay open for ever.
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		stopped <- server.Shutdown(closing)
+		err := server.Shutdown(closing)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = server.Close()
+		}
+		stopped <- err
 	}()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err

@@ -222,6 +222,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"a grant helps", "", func(e *estate) {
 			e.do("kms", "CreateGrant", object{"KeyId": e.text("{{e.key}}"), "GranteePrincipal": ada, "Operations": ids("GenerateDataKeyWithoutPlaintext")})
 		}, "kms:GenerateDataKeyWithoutPlaintext", dataKey, "", ""},
+		{"a grant doesn't help against a deny", policyOf(statementText("Deny", "kms:*", "*")), func(e *estate) {
+			e.do("kms", "CreateGrant", object{"KeyId": e.text("{{e.key}}"), "GranteePrincipal": ada, "Operations": ids("GenerateDataKeyWithoutPlaintext")})
+		}, "kms:GenerateDataKeyWithoutPlaintext", dataKey, exception, "with an explicit deny in an identity-based policy"},
 		{"a grant of something else", "", func(e *estate) {
 			e.do("kms", "CreateGrant", object{"KeyId": e.text("{{e.key}}"), "GranteePrincipal": ada, "Operations": ids("Decrypt")})
 		}, "kms:GenerateDataKeyWithoutPlaintext", dataKey, exception, ""},
@@ -232,7 +235,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"one's own keys", policyOf(allow("iam:*AccessKey*", "arn:aws:iam::*:user/${aws:username}")), nil, "iam:ListAccessKeys", nil, "", ""},
 		{"somebody else's keys", policyOf(allow("iam:*AccessKey*", "arn:aws:iam::*:user/${aws:username}")), nil, "iam:ListAccessKeys", object{"UserName": "bob"}, refused, "user/team/bob"},
 		{"users under a path", policyOf(allow("iam:GetUser", "arn:aws:iam::*:user/team/*")), nil, "iam:GetUser", object{"UserName": "bob"}, "", ""},
-		{"to attach one policy", policyOf(allow("iam:AttachUserPolicy", "*", when("ArnEquals", "iam:PolicyARN", "arn:aws:iam::aws:policy/ReadOnlyAccess"))), nil, "iam:AttachUserPolicy", object{"UserName": "bob", "PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}, refused, ""},
+		{"to attach this policy", policyOf(allow("iam:AttachUserPolicy", "*", when("ArnEquals", "iam:PolicyARN", "arn:aws:iam::aws:policy/ReadOnlyAccess"))), nil, "iam:AttachUserPolicy", object{"UserName": "bob", "PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}, "", ""},
+		{"to attach another policy", policyOf(allow("iam:AttachUserPolicy", "*", when("ArnEquals", "iam:PolicyARN", "arn:aws:iam::aws:policy/ReadOnlyAccess"))), nil, "iam:AttachUserPolicy", object{"UserName": "bob", "PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}, refused, ""},
 		{"to create users within a boundary", policyOf(allow("iam:CreateUser", "*", when("StringEquals", "iam:PermissionsBoundary", "arn:aws:iam::aws:policy/ReadOnlyAccess"))), nil, "iam:CreateUser", object{"UserName": "eve"}, refused, ""},
 		{"to create them with it", policyOf(allow("iam:CreateUser", "*", when("StringEquals", "iam:PermissionsBoundary", "arn:aws:iam::aws:policy/ReadOnlyAccess"))), nil, "iam:CreateUser", object{"UserName": "eve", "PermissionsBoundary": "arn:aws:iam::aws:policy/ReadOnlyAccess"}, "", ""},
 

@@ -29,6 +29,7 @@ const maxControl = 256 << 20
 //	PUT  /_knowngood/state                 puts a snapshot in place of the estate
 //	GET  /_knowngood/calls                 every call so far, a list of CallRecord
 //	GET  /_knowngood/volumes/{id}/writes   {"writes": 42}
+//	GET  /_knowngood/databases/{name}/writes  {"writes": 42}
 //	GET  /_knowngood/clock                 {"now": "2026-01-01T00:00:00Z"}
 //	POST /_knowngood/clock                 {"advance": "90s"}; 409 on a clock that can't be moved
 //	POST /_knowngood/faults                {"service": "ec2", "operation": "CreateVolume", "nth": 1, "count": 1,
@@ -72,6 +73,11 @@ func (s *Sandbox) controlled(r *http.Request) (any, error) {
 	if id, ok := strings.CutPrefix(path, "volumes/"); ok {
 		if id, ok := strings.CutSuffix(id, "/writes"); ok && r.Method == http.MethodGet {
 			return object{"writes": s.VolumeWrites(id)}, nil
+		}
+	}
+	if name, ok := strings.CutPrefix(path, "databases/"); ok {
+		if name, ok := strings.CutSuffix(name, "/writes"); ok && r.Method == http.MethodGet {
+			return object{"writes": s.DBWrites(name)}, nil
 		}
 	}
 	switch r.Method + " " + path {

@@ -8,6 +8,10 @@
 // get it, and rules their schedules, at the next call, at Settle, or when the
 // control API moves the clock.
 //
+// Every call is authorised by the policies that it is under, on the resources that
+// it is on, as the service's table in its file _access.go says; the operator of an
+// account is excepted. There may be many accounts, in organizations and not.
+//
 // Nodes and functions run no code. What a Lambda function does, HandleFunction
 // says; what a command does on a node, HandleCommand; and who runs Automation
 // executions, RunAutomations: without an engine an execution stays Pending, and

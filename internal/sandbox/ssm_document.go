@@ -52,9 +52,9 @@ var (
 	documentVersionName = regexp.MustCompile(`^[a-zA-Z0-9_\-.]{1,128}$`)
 )
 
-// reservedPrefixes begin the names of AWS's own documents.
+// documentPrefixes begin the names of AWS's own documents.
 // Source: Systems Manager API Reference, "CreateDocument".
-var reservedPrefixes = []string{"aws", "amazon", "amzn", "AWSEC2", "AWSConfigRemediation", "AWSSupport"}
+var documentPrefixes = []string{"aws", "amazon", "amzn", "AWSEC2", "AWSConfigRemediation", "AWSSupport"}
 
 // latest is the newest version.
 func (d document) latest() documentVersion { return d.Versions[len(d.Versions)-1] }
@@ -109,8 +109,8 @@ func (c *call) findDocument(name string, at time.Time) (string, document, error)
 	return name, document{}, failure(400, "InvalidDocument", "Document with name %s does not exist.", name)
 }
 
-// findVersion finds a version of a document by number or by its name.
-func (c *call) findVersion(at time.Time) (string, document, documentVersion, error) {
+// findDocumentVersion finds a version of a document by number or by its name.
+func (c *call) findDocumentVersion(at time.Time) (string, document, documentVersion, error) {
 	name, d, err := c.findDocument(c.str("Name"), at)
 	if err != nil {
 		return "", d, documentVersion{}, err
@@ -192,7 +192,7 @@ func createDocument(c *call) (map[string]any, error) {
 	if !documentName.MatchString(name) {
 		return nil, invalid("1 validation error detected: Value '%s' at 'name' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-zA-Z0-9_\\-.]{3,128}$", name)
 	}
-	for _, p := range reservedPrefixes {
+	for _, p := range documentPrefixes {
 		if strings.HasPrefix(strings.ToLower(name), strings.ToLower(p)) {
 			return nil, invalid("Document name %s cannot start with %s, which AWS reserves for its own documents.", name, p)
 		}
@@ -274,7 +274,7 @@ func deleteDocument(c *call) (map[string]any, error) {
 		r.end(c.now)
 		return object{}, nil
 	}
-	_, _, v, err := c.findVersion(c.now)
+	_, _, v, err := c.findDocumentVersion(c.now)
 	if err != nil {
 		return nil, err
 	}
@@ -288,7 +288,7 @@ func deleteDocument(c *call) (map[string]any, error) {
 }
 
 func describeDocument(c *call) (map[string]any, error) {
-	name, d, v, err := c.findVersion(c.view)
+	name, d, v, err := c.findDocumentVersion(c.view)
 	if err != nil {
 		return nil, err
 	}
@@ -298,7 +298,7 @@ func describeDocument(c *call) (map[string]any, error) {
 // getDocument answers in JSON unless asked otherwise, whatever the document was
 // written in. Source: Systems Manager API Reference, "GetDocument".
 func getDocument(c *call) (map[string]any, error) {
-	name, d, v, err := c.findVersion(c.view)
+	name, d, v, err := c.findDocumentVersion(c.view)
 	if err != nil {
 		return nil, err
 	}

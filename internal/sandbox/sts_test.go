@@ -63,6 +63,7 @@ func TestAChainOfRolesAcrossAccounts(t *testing.T) {
 	e := newEstate(t)
 	first := e.role("first", trust(home), allows("sts:AssumeRole", "sts:TagSession"))
 	second := e.other.role("second", trust(first), allows("s3:*", "sts:AssumeRole"))
+	e.other.do("iam", "UpdateRole", object{"RoleName": "second", "MaxSessionDuration": int64(43200)})
 	third := e.role("third", trust("arn:aws:sts::444455556666:assumed-role/second/test"), allows("ec2:Describe*"))
 
 	e.fails("AccessDenied", "sts", "AssumeRole", object{"RoleArn": second, "RoleSessionName": "test"}) // only by way of first
