@@ -89,7 +89,11 @@ func serveSandbox(ctx context.Context, s Streams, o sandboxOptions) error {
 	if o.speed == 0 {
 		clock = sandbox.NewClock(time.Now())
 	}
-	box, err := sandbox.New(sandbox.Options{Catalog: catalog, Clock: clock, Seed: o.seed})
+	runbooks, err := fs.Sub(library.FS, "runbooks")
+	if err != nil {
+		return err
+	}
+	box, err := sandbox.New(sandbox.Options{Catalog: catalog, Clock: clock, Seed: o.seed, Documents: runbooks})
 	if err != nil {
 		return err
 	}

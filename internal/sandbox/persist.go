@@ -31,7 +31,7 @@ func (s *Sandbox) Snapshot() ([]byte, error) {
 }
 
 // Restore makes a sandbox of a snapshot. Of the options only Catalog, which is
-// required, and Clock count; without a clock, time goes on from when the
+// required, Clock and Documents count; without a clock, time goes on from when the
 // snapshot was taken.
 func Restore(o Options, data []byte) (*Sandbox, error) {
 	var in saved
@@ -78,7 +78,7 @@ func (s *state) check() error {
 			err = first(err, whole("volume", r.Volumes), whole("snapshot", r.Snapshots), whole("instance", r.Instances), whole("group", r.Groups),
 				whole("key", r.Keys), whole("address", r.Addresses), whole("VPC", r.VPCs), whole("subnet", r.Subnets), whole("security group", r.SecurityGroups),
 				whole("trail", r.CloudTrail.Trails), whole("event bus", r.Events.Buses), whole("rule", r.Events.Rules), whole("queue", r.SQS.Queues),
-				whole("topic", r.SNS.Topics), whole("subscription", r.SNS.Subscriptions), whole("function", r.Lambda.Functions), r.SQS.check(), r.RDS.check(), r.DynamoDB.check(), r.Backup.check(), r.EC2.check(), r.AutoScaling.check(), r.ELB.check())
+				whole("topic", r.SNS.Topics), whole("subscription", r.SNS.Subscriptions), whole("function", r.Lambda.Functions), r.SQS.check(), r.RDS.check(), r.DynamoDB.check(), r.Backup.check(), r.EC2.check(), r.AutoScaling.check(), r.ELB.check(), r.SSM.check())
 		}
 	}
 	for id, o := range s.Organizations {

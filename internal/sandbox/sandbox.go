@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sort"
 	"strings"
 	"sync"
@@ -30,6 +31,9 @@ type Options struct {
 	// Accounts are more accounts than the first. Each has an operator; see
 	// OperatorOf.
 	Accounts []AccountOptions
+	// Documents are Automation runbooks that are AWS's own, as NAME.yaml or
+	// NAME.json. Of AWS's Command documents the sandbox has those that its nodes run.
+	Documents fs.FS
 }
 
 // Sandbox is an AWS in memory. Its methods may be used by many goroutines; calls
@@ -58,6 +62,10 @@ type Sandbox struct {
 	deliveries []Delivery
 	outcomes   outcomes
 	functions  map[string]Function // by name
+
+	documents fs.FS
+	runners   map[string]func(Command) Result // of Command documents, by name
+	engine    AutomationEngine
 }
 
 // state is all that a snapshot holds.
@@ -147,7 +155,8 @@ func New(o Options) (*Sandbox, error) {
 		o.Regions = []string{o.Region, "us-east-1"}
 	}
 	s := &Sandbox{catalog: o.Catalog, clock: o.Clock, account: o.Account, region: o.Region, regions: o.Regions, counts: map[string]int{},
-		policies: map[string]*iampolicy.Policy{}, partitions: map[string]string{}, patterns: map[string]*eventpattern.Pattern{}, functions: map[string]Function{}}
+		policies: map[string]*iampolicy.Policy{}, partitions: map[string]string{}, patterns: map[string]*eventpattern.Pattern{}, functions: map[string]Function{},
+		documents: o.Documents, runners: map[string]func(Command) Result{}}
 	s.state = state{Seed: o.Seed, Accounts: map[string]*account{}, Buckets: map[string]*record[bucket]{}, Keys: map[string]accessKey{}}
 	for _, a := range append([]AccountOptions{{ID: o.Account}}, o.Accounts...) {
 		if err := s.addAccount(a.ID, a.Partition); err != nil {
