@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -134,10 +133,12 @@ func TestAnErrorWithoutAShapeIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	holed := *s
-	holed.ops = slices.Clone(s.ops)
+	holed, err := decodeService(encodeService(s)) // one of our own to damage
+	if err != nil {
+		t.Fatal(err)
+	}
 	holed.ops[0].Errors = []*Shape{nil}
-	if _, err := decodeService(encodeService(&holed)); !errors.Is(err, errCorrupt) {
+	if _, err := decodeService(encodeService(holed)); !errors.Is(err, errCorrupt) {
 		t.Errorf("%v", err)
 	}
 }
