@@ -2,9 +2,9 @@ package rule
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/document"
 )
 
 // Lookup finds other resources of the item's account and Region, global ones
@@ -21,11 +21,11 @@ type Lookup interface {
 	Resources(resourceType string) ([]*knowngood.Resource, error)
 }
 
-// subject is an item under evaluation.
+// subject is what a look-up starts from: an item under evaluation.
 type subject struct {
-	*knowngood.Resource
-	now    time.Time
-	lookup Lookup
+	lookup        Lookup
+	relationships []knowngood.Relationship
+	projections   map[string]*document.Projection // of the resources that are looked up
 }
 
 // find gives a resource, nil if there is none. What of it the rule reads, as of
@@ -48,7 +48,7 @@ func (s *subject) find(of map[string][]string, resourceType, id string) (*knowng
 // that isn't found is an error, for the relationship says that it is there.
 func (s *subject) related(of map[string][]string, resourceType string) ([]*knowngood.Resource, error) {
 	var list []*knowngood.Resource
-	for _, rel := range s.Relationships {
+	for _, rel := range s.relationships {
 		if rel.Type != resourceType {
 			continue
 		}
