@@ -140,40 +140,55 @@ func (w *Sweep) JSON(item []byte, lookup Lookup) ([]knowngood.Evaluation, error)
 }
 
 // parse parses an item with its type's projection; nil where no rule looks at the
-// type. The type is guessed from the first that the text names and verified, for
-// it may stand behind others.
+// type. Which type it is stands in the item, so the first that the text names and
+// that some rule looks at is taken for it, and verified: where that was another's,
+// such as one that the item is related to, the item is parsed again.
 func (w *Sweep) parse(item []byte) (*typePlan, error) {
-	t := w.engine.types[guess(item)]
+	d, t := w.machine.item, w.guess(item)
+	var actual string
 	if t != nil {
-		d := w.machine.item
 		if err := d.Parse(item, t.projection); err != nil {
 			return nil, err
 		}
-		if n := d.At(t.slots.resourceType); d.Kind(n) == document.String && d.Text(n) == t.resourceType {
+		if actual = textOf(d, d.At(t.slots.resourceType)); actual == t.resourceType {
 			return t, nil
 		}
+	} else {
+		if err := w.probe.Parse(item, typeProbe); err != nil {
+			return nil, err
+		}
+		actual = textOf(&w.probe, w.probe.At(typeSlot))
 	}
-	if err := w.probe.Parse(item, typeProbe); err != nil {
-		return nil, err
-	}
-	slot, _ := typeProbe.Slot([]string{"resourceType"})
-	if t = w.engine.types[textOf(&w.probe, w.probe.At(slot))]; t == nil {
+	if t = w.engine.types[actual]; t == nil {
 		return nil, nil
 	}
-	return t, w.machine.item.Parse(item, t.projection)
+	return t, d.Parse(item, t.projection)
 }
 
-var typeProbe = document.NewProjection([][]string{{"resourceType"}})
+var (
+	typeProbe   = document.NewProjection([][]string{{"resourceType"}})
+	typeSlot, _ = typeProbe.Slot([]string{"resourceType"})
+)
 
-// guess gives the first type that a text names.
-func guess(item []byte) string {
-	_, rest, _ := strings.Cut(viewed(item), `"resourceType"`)
-	rest = strings.TrimLeft(rest, " \t\r\n:")
-	if !strings.HasPrefix(rest, `"`) {
-		return ""
+// guess gives the first type that a text names and that some rule looks at. It looks
+// for the end of the member's name, which is rarer than its beginning.
+func (w *Sweep) guess(item []byte) *typePlan {
+	for text := viewed(item); ; {
+		before, rest, found := strings.Cut(text, `Type":`)
+		if !found {
+			return nil
+		}
+		text = rest
+		if !strings.HasSuffix(before, `"resource`) {
+			continue
+		}
+		if rest = strings.TrimLeft(rest, " \t\r\n"); strings.HasPrefix(rest, `"`) {
+			name, _, _ := strings.Cut(rest[1:], `"`)
+			if t := w.engine.types[name]; t != nil {
+				return t
+			}
+		}
 	}
-	name, _, _ := strings.Cut(rest[1:], `"`)
-	return name
 }
 
 // begin makes ready for an item.

@@ -67,7 +67,8 @@ func plainTime(s string) (value, bool) {
 		if fraction[0] != '.' || len(fraction) < 2 || len(fraction) > 10 || !ok {
 			return value{}, false
 		}
-		for nanos = n; len(fraction) < 10; fraction += "0" {
+		nanos = n
+		for range 10 - len(fraction) {
 			nanos *= 10
 		}
 	}
