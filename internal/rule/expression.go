@@ -10,7 +10,9 @@ import (
 
 // expression is a checked CEL expression, ready to run.
 type expression struct {
+	source  string
 	root    ast.Expr
+	info    *ast.SourceInfo
 	program cel.Program           // cel-go's own, for what we can't compile, and as the oracle of tests
 	paths   map[string][][]string // that it reads: of the item by "", of other resources by their types
 	reads   []string              // of the item
@@ -70,7 +72,8 @@ func compileExpression(env *cel.Env, key, source string, want *cel.Type, add add
 		add(key, "a CEL expression", "%v", err)
 		return nil
 	}
-	root := checked.NativeRep().Expr()
+	tree := checked.NativeRep()
+	root := tree.Expr()
 	w := &walker{bound: map[string]place{}, reads: map[string][][]string{}}
 	w.expr(root)
 	if w.problem != "" {
@@ -85,5 +88,5 @@ func compileExpression(env *cel.Env, key, source string, want *cel.Type, add add
 			}
 		}
 	}
-	return &expression{root: root, program: program, paths: w.reads, reads: joined(w.reads[""])}
+	return &expression{source: source, root: root, info: tree.SourceInfo(), program: program, paths: w.reads, reads: joined(w.reads[""])}
 }

@@ -89,15 +89,20 @@ func quantifier(over func(*machine) value, slot int, predicate func(*machine) tr
 		if err.isError() {
 			return m.fail(err)
 		}
-		result := other
+		result, why := other, ""
 		for it.next(m) {
 			m.vars[slot] = it.value
 			switch predicate(m) {
 			case stop:
 				return stop
 			case bad:
-				result = bad
+				if result != bad {
+					result, why = bad, m.err
+				}
 			}
+		}
+		if result == bad {
+			m.err = why
 		}
 		return result
 	}}

@@ -90,22 +90,29 @@ func (c *compiler) logic(args []ast.Expr, stop tri) code {
 			if a == stop {
 				return stop
 			}
+			why := m.err
 			b := right(m)
 			if b == stop || a == other {
 				return b
 			}
+			m.err = why // the first error is told
 			return bad
 		}}
 	}
 	return code{test: func(m *machine) tri {
-		result := other
+		result, why := other, ""
 		for _, test := range tests {
 			switch test(m) {
 			case stop:
 				return stop
 			case bad:
-				result = bad
+				if result != bad {
+					result, why = bad, m.err
+				}
 			}
+		}
+		if result == bad {
+			m.err = why
 		}
 		return result
 	}}

@@ -300,10 +300,8 @@ func TestDrawnExpressionsAreEvaluatedAsByCEL(t *testing.T) {
 // to evaluate: none may.
 func TestLibraryIsCompiled(t *testing.T) {
 	for _, d := range load(t).Rules() {
-		params := map[string]string{}
 		for _, test := range d.Tests {
-			params = test.Parameters
-			r, err := Compile(d, params)
+			r, err := Compile(d, test.Parameters)
 			if err != nil {
 				t.Fatal(err)
 			}

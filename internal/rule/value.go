@@ -35,13 +35,7 @@ type value struct {
 	str  string
 }
 
-var kindNames = [...]string{"error", "null_type", "bool", "int", "double", "string", "timestamp", "duration", "list", "map", "list", "map"}
-
-func (v value) typeName() string { return kindNames[v.kind] }
-
 func (v value) isError() bool { return v.kind == kindError }
-func (v value) isTrue() bool  { return v.kind == kindBool && v.num == 1 }
-func (v value) isFalse() bool { return v.kind == kindBool && v.num == 0 }
 
 func boolValue(b bool) value {
 	if b {
