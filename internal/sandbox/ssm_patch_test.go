@@ -204,6 +204,33 @@ func TestPatchBaselines(t *testing.T) {
 	w.fails("NotImplemented", "ssm", "GetDeployablePatchSnapshotForInstance", object{"InstanceId": in1, "SnapshotId": "0"})
 }
 
+func TestWhenAPatchIsApproved(t *testing.T) {
+	day := func(n int) time.Time { return time.Date(2026, 11, n, 17, 0, 0, 0, time.UTC) }
+	week := int64(7)
+	p := patch{product: product{name: "curl", class: "Security", severity: "Medium"}, os: defaultOS, id: "curl.x86_64:0:8-1", title: "curl.x86_64", cves: []string{"CVE-2026-90001"}, released: day(3)}
+	class := []object{{"Key": "CLASSIFICATION", "Values": ids("Security")}}
+	for name, c := range map[string]struct {
+		b    baseline
+		at   time.Time
+		want string // level; "": not approved
+	}{
+		"too young":              {baseline{Rules: []baselineRule{{Filters: class, AfterDays: &week}}}, day(10).Add(-time.Second), ""},
+		"old enough":             {baseline{Rules: []baselineRule{{Filters: class, AfterDays: &week, Level: "HIGH"}}}, day(10), "HIGH"},
+		"until its day":          {baseline{Rules: []baselineRule{{Filters: class, Until: "2026-11-03"}}}, day(4), "UNSPECIFIED"},
+		"until the day before":   {baseline{Rules: []baselineRule{{Filters: class, Until: "2026-11-02"}}}, day(4), ""},
+		"another class":          {baseline{Rules: []baselineRule{{Filters: []object{{"Key": "CLASSIFICATION", "Values": ids("Bugfix")}}, Until: "2026-12-01"}}}, day(4), ""},
+		"filtered for all rules": {baseline{GlobalFilters: []object{{"Key": "SEVERITY", "Values": ids("Critical")}}, Rules: []baselineRule{{Filters: class, Until: "2026-12-01"}}}, day(4), ""},
+		"named":                  {baseline{Approved: []string{"CVE-2026-90001"}, ApprovedLevel: "LOW"}, day(4), "LOW"},
+		"named by a pattern":     {baseline{Approved: []string{"curl*"}, ApprovedLevel: "LOW"}, day(4), "LOW"},
+		"named and rejected":     {baseline{Approved: []string{"curl*"}, Rejected: []string{"curl.x86_64"}, ApprovedLevel: "LOW"}, day(4), ""},
+	} {
+		level, ok := c.b.approves(p, c.at)
+		if level != c.want || ok != (c.want != "") {
+			t.Errorf("%s: %q, %v, want %q", name, level, ok, c.want)
+		}
+	}
+}
+
 // Each system has patches at any time, and what its default baseline approves is
 // never all or nothing.
 func TestTheCatalogue(t *testing.T) {
