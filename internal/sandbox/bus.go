@@ -36,6 +36,7 @@ type due struct {
 	Rule    string    `json:"rule,omitempty"`    // whose schedule it is, on the default bus
 	Task    string    `json:"task,omitempty"`    // what a service goes on with, which perform knows
 	Plan    string    `json:"plan,omitempty"`    // a backup plan's rule whose schedule it is, as PLAN/RULE
+	Group   string    `json:"group,omitempty"`   // an Auto Scaling group that is to look at itself
 }
 
 // emit sends an event of a service to the default bus of the call's account and
@@ -94,6 +95,10 @@ func (s *Sandbox) settle(now time.Time) {
 		c := &call{Sandbox: s, now: d.At, view: d.At, region: d.Region, who: accessKey{Account: d.Account}}
 		if d.Event != nil {
 			c.publish(d)
+			continue
+		}
+		if d.Group != "" {
+			c.scale(d.Group)
 			continue
 		}
 		if d.Task != "" {

@@ -27,7 +27,7 @@ const maxControl = 256 << 20
 //
 //	GET  /_knowngood/state                 the snapshot, as Snapshot gives it
 //	PUT  /_knowngood/state                 puts a snapshot in place of the estate
-//	GET  /_knowngood/calls                 every call so far, a list of CallRecord
+//	GET  /_knowngood/calls                 the calls so far, a list of CallRecord
 //	GET  /_knowngood/volumes/{id}/writes   {"writes": 42}
 //	GET  /_knowngood/databases/{name}/writes  {"writes": 42}
 //	GET  /_knowngood/clock                 {"now": "2026-01-01T00:00:00Z"}

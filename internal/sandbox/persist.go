@@ -78,7 +78,7 @@ func (s *state) check() error {
 			err = first(err, whole("volume", r.Volumes), whole("snapshot", r.Snapshots), whole("instance", r.Instances), whole("group", r.Groups),
 				whole("key", r.Keys), whole("address", r.Addresses), whole("VPC", r.VPCs), whole("subnet", r.Subnets), whole("security group", r.SecurityGroups),
 				whole("trail", r.CloudTrail.Trails), whole("event bus", r.Events.Buses), whole("rule", r.Events.Rules), whole("queue", r.SQS.Queues),
-				whole("topic", r.SNS.Topics), whole("subscription", r.SNS.Subscriptions), whole("function", r.Lambda.Functions), r.SQS.check(), r.RDS.check(), r.DynamoDB.check(), r.Backup.check(), r.SSM.check())
+				whole("topic", r.SNS.Topics), whole("subscription", r.SNS.Subscriptions), whole("function", r.Lambda.Functions), r.SQS.check(), r.RDS.check(), r.DynamoDB.check(), r.Backup.check(), r.EC2.check(), r.AutoScaling.check(), r.ELB.check(), r.SSM.check())
 		}
 	}
 	for id, o := range s.Organizations {

@@ -100,11 +100,13 @@ type region struct {
 	Tokens  map[string]token `json:"clientTokens"`
 	Encrypt bool             `json:"encryptByDefault"`
 
+	AutoScaling autoscalingState `json:"autoscaling"`
 	Backup      backupState      `json:"backup"`
 	CloudTrail  cloudtrailState  `json:"cloudtrail"`
 	CloudWatch  cloudwatchState  `json:"cloudwatch"`
 	Config      configState      `json:"config"`
 	DynamoDB    dynamodbState    `json:"dynamodb"`
+	EC2         ec2State         `json:"ec2"`
 	ELB         elbState         `json:"elb"`
 	Events      eventsState      `json:"events"`
 	GuardDuty   guarddutyState   `json:"guardduty"`
@@ -170,7 +172,10 @@ func (s *Sandbox) Account() string { return s.account }
 // Region is the Region that the sandbox's exports name.
 func (s *Sandbox) Region() string { return s.region }
 
-// Calls lists every call so far, in order.
+// maxCalls is how many calls are remembered.
+const maxCalls = 20_000
+
+// Calls lists the calls so far, in order; of very many, the last 20,000.
 func (s *Sandbox) Calls() []CallRecord {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -220,6 +225,9 @@ func (s *Sandbox) locked(op *awsapi.Operation, r Request) (*call, map[string]any
 	out, err := s.serve(c, r.AccessKeyID)
 	record := CallRecord{Time: now, Principal: c.who.ARN, Service: op.Service.Name, Operation: op.Name, Region: c.region, Input: r.Input, Error: codeOf(err)}
 	s.calls = append(s.calls, record)
+	if over := len(s.calls) - maxCalls; over > 0 {
+		s.calls = s.calls[over:] // append makes room for twice as many at a time
+	}
 	s.settle(now)
 	return c, out, err
 }

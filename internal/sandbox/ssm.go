@@ -53,9 +53,9 @@ func (c *call) ssmARN(rest string) string {
 	return c.arnOf("ssm", rest)
 }
 
-// held holds a request to the model before a handler has it: nothing is too
+// checked holds a request to the model before a handler has it: nothing is too
 // long, too large, too many, or outside an enum.
-func held(run func(*call) (map[string]any, error)) func(*call) (map[string]any, error) {
+func checked(run func(*call) (map[string]any, error)) func(*call) (map[string]any, error) {
 	return func(c *call) (map[string]any, error) {
 		if err := c.operation.Validate(c.in); err != nil {
 			return nil, invalid("1 validation error detected: %v", err)
@@ -216,7 +216,7 @@ var instanceIDPattern = regexp.MustCompile(`^(i-(\w{8}|\w{17})|mi-\w{17})$`)
 
 var ssmHandlers = merged(documentHandlers, nodeHandlers, commandHandlers, patchHandlers, baselineHandlers, complianceHandlers, automationHandlers, parameterHandlers, windowHandlers,
 	map[string]handler{
-		"AddTagsToResource":      {"ssm:AddTagsToResource", held(addTagsToResource)},
-		"ListTagsForResource":    {"ssm:ListTagsForResource", held(listTagsForResource)},
-		"RemoveTagsFromResource": {"ssm:RemoveTagsFromResource", held(removeTagsFromResource)},
+		"AddTagsToResource":      {"ssm:AddTagsToResource", checked(addTagsToResource)},
+		"ListTagsForResource":    {"ssm:ListTagsForResource", checked(listTagsForResource)},
+		"RemoveTagsFromResource": {"ssm:RemoveTagsFromResource", checked(removeTagsFromResource)},
 	})

@@ -458,10 +458,10 @@ func (a automation) namesStep(payload map[string][]string) error {
 }
 
 var automationHandlers = map[string]handler{
-	"DescribeAutomationExecutions":     {"ssm:DescribeAutomationExecutions", held(describeAutomations)},
-	"DescribeAutomationStepExecutions": {"ssm:DescribeAutomationStepExecutions", held(describeAutomationSteps)},
-	"GetAutomationExecution":           {"ssm:GetAutomationExecution", held(getAutomation)},
-	"SendAutomationSignal":             {"ssm:SendAutomationSignal", held(sendSignal)},
-	"StartAutomationExecution":         {"ssm:StartAutomationExecution", held(startAutomation)},
-	"StopAutomationExecution":          {"ssm:StopAutomationExecution", held(stopAutomation)},
+	"DescribeAutomationExecutions":     {"ssm:DescribeAutomationExecutions", checked(describeAutomations)},
+	"DescribeAutomationStepExecutions": {"ssm:DescribeAutomationStepExecutions", checked(describeAutomationSteps)},
+	"GetAutomationExecution":           {"ssm:GetAutomationExecution", checked(getAutomation)},
+	"SendAutomationSignal":             {"ssm:SendAutomationSignal", checked(sendSignal)},
+	"StartAutomationExecution":         {"ssm:StartAutomationExecution", checked(startAutomation)},
+	"StopAutomationExecution":          {"ssm:StopAutomationExecution", checked(stopAutomation)},
 }

@@ -278,7 +278,7 @@ ssm, ec2 = boto3.client("ssm"), boto3.client("ec2")
 def advance(d):
     urllib.request.urlopen(urllib.request.Request(os.environ["AWS_ENDPOINT_URL"] + "/_knowngood/clock", json.dumps({"advance": d}).encode(), method="POST"))
 
-i = ec2.run_instances(MinCount=1, MaxCount=1, ImageId="ami-1", IamInstanceProfile={"Name": "agent"}, TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Patch Group", "Value": "web"}]}])["Instances"][0]["InstanceId"]
+i = ec2.run_instances(MinCount=1, MaxCount=1, ImageId="ami-0c1a2b3c4d5e6f708", InstanceType="m5.large", IamInstanceProfile={"Name": "agent"}, TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Patch Group", "Value": "web"}]}])["Instances"][0]["InstanceId"]
 advance("2m")
 n = ssm.describe_instance_information()["InstanceInformationList"][0]
 print("node", n["InstanceId"] == i, n["PingStatus"], n["PlatformName"], n["RegistrationDate"].year if "RegistrationDate" in n else "")

@@ -429,16 +429,16 @@ func describePatchGroups(c *call) (map[string]any, error) {
 }
 
 var baselineHandlers = map[string]handler{
-	"CreatePatchBaseline":                  {"ssm:CreatePatchBaseline", held(createPatchBaseline)},
-	"DeletePatchBaseline":                  {"ssm:DeletePatchBaseline", held(deletePatchBaseline)},
-	"DeregisterPatchBaselineForPatchGroup": {"ssm:DeregisterPatchBaselineForPatchGroup", held(deregisterPatchGroup)},
-	"DescribeAvailablePatches":             {"ssm:DescribeAvailablePatches", held(describeAvailablePatches)},
-	"DescribePatchBaselines":               {"ssm:DescribePatchBaselines", held(describePatchBaselines)},
-	"DescribePatchGroups":                  {"ssm:DescribePatchGroups", held(describePatchGroups)},
-	"GetDefaultPatchBaseline":              {"ssm:GetDefaultPatchBaseline", held(getDefaultPatchBaseline)},
-	"GetPatchBaseline":                     {"ssm:GetPatchBaseline", held(getPatchBaseline)},
-	"GetPatchBaselineForPatchGroup":        {"ssm:GetPatchBaselineForPatchGroup", held(patchBaselineForGroup)},
-	"RegisterDefaultPatchBaseline":         {"ssm:RegisterDefaultPatchBaseline", held(registerDefaultPatchBaseline)},
-	"RegisterPatchBaselineForPatchGroup":   {"ssm:RegisterPatchBaselineForPatchGroup", held(registerPatchGroup)},
-	"UpdatePatchBaseline":                  {"ssm:UpdatePatchBaseline", held(updatePatchBaseline)},
+	"CreatePatchBaseline":                  {"ssm:CreatePatchBaseline", checked(createPatchBaseline)},
+	"DeletePatchBaseline":                  {"ssm:DeletePatchBaseline", checked(deletePatchBaseline)},
+	"DeregisterPatchBaselineForPatchGroup": {"ssm:DeregisterPatchBaselineForPatchGroup", checked(deregisterPatchGroup)},
+	"DescribeAvailablePatches":             {"ssm:DescribeAvailablePatches", checked(describeAvailablePatches)},
+	"DescribePatchBaselines":               {"ssm:DescribePatchBaselines", checked(describePatchBaselines)},
+	"DescribePatchGroups":                  {"ssm:DescribePatchGroups", checked(describePatchGroups)},
+	"GetDefaultPatchBaseline":              {"ssm:GetDefaultPatchBaseline", checked(getDefaultPatchBaseline)},
+	"GetPatchBaseline":                     {"ssm:GetPatchBaseline", checked(getPatchBaseline)},
+	"GetPatchBaselineForPatchGroup":        {"ssm:GetPatchBaselineForPatchGroup", checked(patchBaselineForGroup)},
+	"RegisterDefaultPatchBaseline":         {"ssm:RegisterDefaultPatchBaseline", checked(registerDefaultPatchBaseline)},
+	"RegisterPatchBaselineForPatchGroup":   {"ssm:RegisterPatchBaselineForPatchGroup", checked(registerPatchGroup)},
+	"UpdatePatchBaseline":                  {"ssm:UpdatePatchBaseline", checked(updatePatchBaseline)},
 }

@@ -438,9 +438,9 @@ func isoSeconds(d time.Duration) string {
 }
 
 var commandHandlers = map[string]handler{
-	"CancelCommand":          {"ssm:CancelCommand", held(cancelCommand)},
-	"GetCommandInvocation":   {"ssm:GetCommandInvocation", held(getCommandInvocation)},
-	"ListCommandInvocations": {"ssm:ListCommandInvocations", held(listCommandInvocations)},
-	"ListCommands":           {"ssm:ListCommands", held(listCommands)},
-	"SendCommand":            {"ssm:SendCommand", held(sendCommand)},
+	"CancelCommand":          {"ssm:CancelCommand", checked(cancelCommand)},
+	"GetCommandInvocation":   {"ssm:GetCommandInvocation", checked(getCommandInvocation)},
+	"ListCommandInvocations": {"ssm:ListCommandInvocations", checked(listCommandInvocations)},
+	"ListCommands":           {"ssm:ListCommands", checked(listCommands)},
+	"SendCommand":            {"ssm:SendCommand", checked(sendCommand)},
 }

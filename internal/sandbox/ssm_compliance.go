@@ -245,7 +245,7 @@ func putComplianceItems(c *call) (map[string]any, error) {
 }
 
 var complianceHandlers = map[string]handler{
-	"ListComplianceItems":     {"ssm:ListComplianceItems", held(listComplianceItems)},
-	"ListComplianceSummaries": {"ssm:ListComplianceSummaries", held(listComplianceSummaries)},
-	"PutComplianceItems":      {"ssm:PutComplianceItems", held(putComplianceItems)},
+	"ListComplianceItems":     {"ssm:ListComplianceItems", checked(listComplianceItems)},
+	"ListComplianceSummaries": {"ssm:ListComplianceSummaries", checked(listComplianceSummaries)},
+	"PutComplianceItems":      {"ssm:PutComplianceItems", checked(putComplianceItems)},
 }

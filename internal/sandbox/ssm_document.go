@@ -417,12 +417,12 @@ func listDocumentVersions(c *call) (map[string]any, error) {
 }
 
 var documentHandlers = map[string]handler{
-	"CreateDocument":               {"ssm:CreateDocument", held(createDocument)},
-	"DeleteDocument":               {"ssm:DeleteDocument", held(deleteDocument)},
-	"DescribeDocument":             {"ssm:DescribeDocument", held(describeDocument)},
-	"GetDocument":                  {"ssm:GetDocument", held(getDocument)},
-	"ListDocumentVersions":         {"ssm:ListDocumentVersions", held(listDocumentVersions)},
-	"ListDocuments":                {"ssm:ListDocuments", held(listDocuments)},
-	"UpdateDocument":               {"ssm:UpdateDocument", held(updateDocument)},
-	"UpdateDocumentDefaultVersion": {"ssm:UpdateDocumentDefaultVersion", held(updateDocumentDefaultVersion)},
+	"CreateDocument":               {"ssm:CreateDocument", checked(createDocument)},
+	"DeleteDocument":               {"ssm:DeleteDocument", checked(deleteDocument)},
+	"DescribeDocument":             {"ssm:DescribeDocument", checked(describeDocument)},
+	"GetDocument":                  {"ssm:GetDocument", checked(getDocument)},
+	"ListDocumentVersions":         {"ssm:ListDocumentVersions", checked(listDocumentVersions)},
+	"ListDocuments":                {"ssm:ListDocuments", checked(listDocuments)},
+	"UpdateDocument":               {"ssm:UpdateDocument", checked(updateDocument)},
+	"UpdateDocumentDefaultVersion": {"ssm:UpdateDocumentDefaultVersion", checked(updateDocumentDefaultVersion)},
 }

@@ -296,7 +296,7 @@ func listInventoryEntries(c *call) (map[string]any, error) {
 }
 
 var nodeHandlers = map[string]handler{
-	"DescribeInstanceInformation": {"ssm:DescribeInstanceInformation", held(describeInstanceInformation)},
-	"GetInventory":                {"ssm:GetInventory", held(getInventory)},
-	"ListInventoryEntries":        {"ssm:ListInventoryEntries", held(listInventoryEntries)},
+	"DescribeInstanceInformation": {"ssm:DescribeInstanceInformation", checked(describeInstanceInformation)},
+	"GetInventory":                {"ssm:GetInventory", checked(getInventory)},
+	"ListInventoryEntries":        {"ssm:ListInventoryEntries", checked(listInventoryEntries)},
 }

@@ -401,13 +401,13 @@ func labelParameterVersion(c *call) (map[string]any, error) {
 }
 
 var parameterHandlers = map[string]handler{
-	"DeleteParameter":       {"ssm:DeleteParameter", held(deleteParameter)},
-	"DeleteParameters":      {"ssm:DeleteParameters", held(deleteParameters)},
-	"DescribeParameters":    {"ssm:DescribeParameters", held(describeParameters)},
-	"GetParameter":          {"ssm:GetParameter", held(getParameter)},
-	"GetParameterHistory":   {"ssm:GetParameterHistory", held(getParameterHistory)},
-	"GetParameters":         {"ssm:GetParameters", held(getParameters)},
-	"GetParametersByPath":   {"ssm:GetParametersByPath", held(getParametersByPath)},
-	"LabelParameterVersion": {"ssm:LabelParameterVersion", held(labelParameterVersion)},
-	"PutParameter":          {"ssm:PutParameter", held(putParameter)},
+	"DeleteParameter":       {"ssm:DeleteParameter", checked(deleteParameter)},
+	"DeleteParameters":      {"ssm:DeleteParameters", checked(deleteParameters)},
+	"DescribeParameters":    {"ssm:DescribeParameters", checked(describeParameters)},
+	"GetParameter":          {"ssm:GetParameter", checked(getParameter)},
+	"GetParameterHistory":   {"ssm:GetParameterHistory", checked(getParameterHistory)},
+	"GetParameters":         {"ssm:GetParameters", checked(getParameters)},
+	"GetParametersByPath":   {"ssm:GetParametersByPath", checked(getParametersByPath)},
+	"LabelParameterVersion": {"ssm:LabelParameterVersion", checked(labelParameterVersion)},
+	"PutParameter":          {"ssm:PutParameter", checked(putParameter)},
 }

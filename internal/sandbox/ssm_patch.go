@@ -367,8 +367,8 @@ func describeInstancePatches(c *call) (map[string]any, error) {
 }
 
 var patchHandlers = map[string]handler{
-	"DescribeInstancePatchStates":              {"ssm:DescribeInstancePatchStates", held(describeInstancePatchStates)},
-	"DescribeInstancePatchStatesForPatchGroup": {"ssm:DescribeInstancePatchStatesForPatchGroup", held(describePatchStatesForGroup)},
-	"DescribeInstancePatches":                  {"ssm:DescribeInstancePatches", held(describeInstancePatches)},
-	"DescribePatchGroupState":                  {"ssm:DescribePatchGroupState", held(describePatchGroupState)},
+	"DescribeInstancePatchStates":              {"ssm:DescribeInstancePatchStates", checked(describeInstancePatchStates)},
+	"DescribeInstancePatchStatesForPatchGroup": {"ssm:DescribeInstancePatchStatesForPatchGroup", checked(describePatchStatesForGroup)},
+	"DescribeInstancePatches":                  {"ssm:DescribeInstancePatches", checked(describeInstancePatches)},
+	"DescribePatchGroupState":                  {"ssm:DescribePatchGroupState", checked(describePatchGroupState)},
 }

@@ -284,15 +284,15 @@ func withMember(m map[string]windowMember, id string, member windowMember) map[s
 }
 
 var windowHandlers = map[string]handler{
-	"CreateMaintenanceWindow":          {"ssm:CreateMaintenanceWindow", held(createWindow)},
-	"DeleteMaintenanceWindow":          {"ssm:DeleteMaintenanceWindow", held(deleteWindow)},
-	"DescribeMaintenanceWindowTargets": {"ssm:DescribeMaintenanceWindowTargets", held(describeMembers("Targets", func(w window) map[string]windowMember { return w.Targets }))},
-	"DescribeMaintenanceWindowTasks":   {"ssm:DescribeMaintenanceWindowTasks", held(describeMembers("Tasks", func(w window) map[string]windowMember { return w.Tasks }))},
-	"DescribeMaintenanceWindows":       {"ssm:DescribeMaintenanceWindows", held(describeWindows)},
-	"GetMaintenanceWindow":             {"ssm:GetMaintenanceWindow", held(getWindow)},
+	"CreateMaintenanceWindow":          {"ssm:CreateMaintenanceWindow", checked(createWindow)},
+	"DeleteMaintenanceWindow":          {"ssm:DeleteMaintenanceWindow", checked(deleteWindow)},
+	"DescribeMaintenanceWindowTargets": {"ssm:DescribeMaintenanceWindowTargets", checked(describeMembers("Targets", func(w window) map[string]windowMember { return w.Targets }))},
+	"DescribeMaintenanceWindowTasks":   {"ssm:DescribeMaintenanceWindowTasks", checked(describeMembers("Tasks", func(w window) map[string]windowMember { return w.Tasks }))},
+	"DescribeMaintenanceWindows":       {"ssm:DescribeMaintenanceWindows", checked(describeWindows)},
+	"GetMaintenanceWindow":             {"ssm:GetMaintenanceWindow", checked(getWindow)},
 	"RegisterTargetWithMaintenanceWindow": {"ssm:RegisterTargetWithMaintenanceWindow",
-		held(register("Target", []string{"ResourceType", "Targets", "OwnerInformation", "Name", "Description"}))},
+		checked(register("Target", []string{"ResourceType", "Targets", "OwnerInformation", "Name", "Description"}))},
 	"RegisterTaskWithMaintenanceWindow": {"ssm:RegisterTaskWithMaintenanceWindow",
-		held(register("Task", []string{"Targets", "TaskArn", "ServiceRoleArn", "TaskParameters", "Priority", "MaxConcurrency", "MaxErrors", "LoggingInfo", "Name", "Description", "CutoffBehavior", "AlarmConfiguration"}))},
-	"UpdateMaintenanceWindow": {"ssm:UpdateMaintenanceWindow", held(updateWindow)},
+		checked(register("Task", []string{"Targets", "TaskArn", "ServiceRoleArn", "TaskParameters", "Priority", "MaxConcurrency", "MaxErrors", "LoggingInfo", "Name", "Description", "CutoffBehavior", "AlarmConfiguration"}))},
+	"UpdateMaintenanceWindow": {"ssm:UpdateMaintenanceWindow", checked(updateWindow)},
 }
