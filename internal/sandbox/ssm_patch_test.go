@@ -76,7 +76,22 @@ func TestANodeIsPatched(t *testing.T) {
 	if s := w.patchState(i); s["InstalledPendingRebootCount"] != int64(0) || s["InstalledCount"] == int64(0) {
 		t.Errorf("%v", s)
 	}
-	want := []string{"non_compliant", "non_compliant", "non_compliant", "compliant"} // pending reboots don't comply
+	// A reboot does as well as a start.
+	w.clock.Advance(60 * 24 * time.Hour)
+	w.patchRun("Install", "NoReboot", i)
+	if s := w.patchState(i); s["InstalledPendingRebootCount"] == int64(0) {
+		t.Errorf("%v", s)
+	}
+	w.do("ec2", "RebootInstances", object{"InstanceIds": ids(i)})
+	if got := w.ping(i); got != "ConnectionLost" {
+		t.Errorf("while it reboots it is %v", got)
+	}
+	w.clock.Advance(instanceReboot + agentStart)
+	w.patchRun("Scan", "", i)
+	if s := w.patchState(i); s["InstalledPendingRebootCount"] != int64(0) || w.ping(i) != "Online" {
+		t.Errorf("%v", s)
+	}
+	want := []string{"non_compliant", "non_compliant", "non_compliant", "compliant", "non_compliant", "compliant"} // pending reboots don't comply
 	var got []string
 	for _, e := range *events {
 		if f := strings.Fields(e); f[0] == "Configuration" {
@@ -183,6 +198,11 @@ func TestPatchBaselines(t *testing.T) {
 	if len(own["BaselineIdentities"].([]any)) != 1 || at(aws, "BaselineIdentities.0.BaselineName") != "AWS-DefaultPatchBaseline" || at(aws, "BaselineIdentities.0.DefaultBaseline") != true {
 		t.Errorf("%v, %v", own, aws)
 	}
+	theirs := at(aws, "BaselineIdentities.0.BaselineId")
+	if got := w.do("ssm", "GetPatchBaseline", object{"BaselineId": theirs}); got["Name"] != "AWS-DefaultPatchBaseline" || at(got, "ApprovalRules.PatchRules.0.ApproveAfterDays") != int64(7) {
+		t.Errorf("%v", got)
+	}
+	w.fails("InvalidResourceId", "ssm", "UpdatePatchBaseline", object{"BaselineId": theirs, "Name": "mine"})
 	w.do("ssm", "RegisterDefaultPatchBaseline", object{"BaselineId": b})
 	if got := w.do("ssm", "GetDefaultPatchBaseline", object{"OperatingSystem": "AMAZON_LINUX_2023"})["BaselineId"]; got != b {
 		t.Errorf("the default is %v", got)
