@@ -39,6 +39,7 @@ const maxControl = 256 << 20
 //	                                       events came about and are to come, and the latest attempts to deliver one,
 //	                                       a list of Delivery
 //	GET  /_knowngood/trail                 {"records": [...]}: CloudTrail's records of all accounts and Regions, by time
+//	POST /_knowngood/seed/{kind}           adds what no call makes; see seeds for the kinds, and their types for the members
 //	PUT  /_knowngood/stale                 {"for": "10s"}: reads answer as of so long ago
 //
 // An error is {"error": "..."} with a status of 4xx.
@@ -79,6 +80,13 @@ func (s *Sandbox) controlled(r *http.Request) (any, error) {
 		if name, ok := strings.CutSuffix(name, "/writes"); ok && r.Method == http.MethodGet {
 			return object{"writes": s.DBWrites(name)}, nil
 		}
+	}
+	if kind, ok := strings.CutPrefix(path, "seed/"); ok && r.Method == http.MethodPost {
+		raw, err := io.ReadAll(io.LimitReader(r.Body, maxControl))
+		if err != nil {
+			return nil, err
+		}
+		return s.seeded(kind, raw)
 	}
 	switch r.Method + " " + path {
 	case "GET state":

@@ -87,11 +87,14 @@ func (s *Sandbox) replay(ctx context.Context, call scenarioCall, answers map[str
 	if !ok {
 		return nil, fmt.Errorf("expected service:Operation")
 	}
-	op, err := s.catalog.Operation(service, operation)
+	v, err := Resolve(map[string]any(call.Input), answers)
 	if err != nil {
 		return nil, err
 	}
-	v, err := Resolve(map[string]any(call.Input), answers)
+	if service == "sandbox" {
+		return s.seeded(operation, v)
+	}
+	op, err := s.catalog.Operation(service, operation)
 	if err != nil {
 		return nil, err
 	}
