@@ -458,3 +458,31 @@ func TestARefreshThatCannotGoOn(t *testing.T) {
 		"NotImplemented": {{"Strategy": "ReplaceRootVolume"}},
 	})
 }
+
+func TestGroupsOfAMixedPolicyAndTheirTags(t *testing.T) {
+	w := newWorld(t)
+	w.fleetOf(0)
+	policy := func(version string) object {
+		return object{"LaunchTemplate": object{"LaunchTemplateSpecification": object{"LaunchTemplateName": "web", "Version": version}, "Overrides": []any{object{"InstanceType": "t3.large"}, object{"InstanceType": "t3a.large"}}},
+			"InstancesDistribution": object{"OnDemandBaseCapacity": int64(1)}}
+	}
+	in := object{"AutoScalingGroupName": "mixed", "MinSize": int64(1), "MaxSize": int64(1), "AvailabilityZones": ids("eu-west-1a"), "MixedInstancesPolicy": policy("9")}
+	w.fails("ValidationError", "autoscaling", "CreateAutoScalingGroup", in)
+	w.do("autoscaling", "CreateAutoScalingGroup", with(in, "MixedInstancesPolicy", policy("1")))
+	w.clock.Advance(time.Minute)
+	if i := w.one("autoscaling", "DescribeAutoScalingInstances", "AutoScalingInstances", nil); i["InstanceType"] != "t3.large" || i["AutoScalingGroupName"] != "mixed" || i["HealthStatus"] != "HEALTHY" {
+		t.Errorf("%v", i)
+	}
+	tag := object{"ResourceId": "mixed", "ResourceType": "auto-scaling-group", "Key": "Team", "Value": "shop", "PropagateAtLaunch": true}
+	w.do("autoscaling", "CreateOrUpdateTags", object{"Tags": []any{tag, with(tag, "Key", "Owner", "Value", "ada")}})
+	w.do("autoscaling", "CreateOrUpdateTags", object{"Tags": []any{with(tag, "Value", "books")}})
+	w.do("autoscaling", "DeleteTags", object{"Tags": []any{with(tag, "Key", "Owner", "Value", nil)}})
+	for _, f := range [][]any{by("tag:Team", "books"), by("tag-key", "Team"), by("tag-value", "books")} {
+		l := w.list("autoscaling", "DescribeAutoScalingGroups", "AutoScalingGroups", object{"Filters": f})
+		if !slices.ContainsFunc(l, func(g object) bool { return g["AutoScalingGroupName"] == "mixed" && len(objects(g["Tags"])) == 1 }) {
+			t.Errorf("%v: %v", f, l)
+		}
+	}
+	w.fails("ValidationError", "autoscaling", "CreateOrUpdateTags", object{"Tags": []any{with(tag, "ResourceId", "nobody")}})
+	w.fails("ValidationError", "autoscaling", "DescribeAutoScalingGroups", object{"MaxRecords": int64(101)})
+}

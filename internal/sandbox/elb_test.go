@@ -200,3 +200,20 @@ func TestTheTaggingAPI(t *testing.T) {
 		t.Errorf("another Region has %v", l)
 	}
 }
+
+func TestTargetGroupsByTheirLoadBalancer(t *testing.T) {
+	w := newWorld(t)
+	arn := w.balanced()
+	vpc := w.one("ec2", "DescribeVpcs", "Vpcs", nil)["VpcId"]
+	w.do("elbv2", "CreateTargetGroup", object{"Name": "another", "Protocol": "HTTP", "Port": int64(80), "VpcId": vpc})
+	lb := w.one("elbv2", "DescribeLoadBalancers", "LoadBalancers", nil)["LoadBalancerArn"]
+	if g := w.one("elbv2", "DescribeTargetGroups", "TargetGroups", object{"LoadBalancerArn": lb}); g["TargetGroupArn"] != arn || at(g, "LoadBalancerArns.0") != lb {
+		t.Errorf("%v", g)
+	}
+	page := w.do("elbv2", "DescribeTargetGroups", object{"PageSize": int64(1)})
+	next := w.do("elbv2", "DescribeTargetGroups", object{"PageSize": int64(1), "Marker": page["NextMarker"]})
+	if len(objects(page["TargetGroups"])) != 1 || len(objects(next["TargetGroups"])) != 1 || next["NextMarker"] != nil {
+		t.Errorf("%v, then %v", page, next)
+	}
+	w.fails("TargetGroupNotFound", "elbv2", "DescribeTargetGroups", object{"Names": ids("nobody")})
+}
