@@ -71,6 +71,9 @@ func TestAGroupMakesItsInstances(t *testing.T) {
 		t.Errorf("%v", m)
 	}
 	w.do("autoscaling", "SetDesiredCapacity", object{"AutoScalingGroupName": "web", "DesiredCapacity": int64(1)})
+	if last := w.Calls()[len(w.Calls())-1]; !strings.HasSuffix(last.Principal, ":user/operator") {
+		t.Errorf("the call was made by %s", last.Principal)
+	}
 	w.clock.Advance(time.Minute)
 	if got := w.members(); len(got) != 1 {
 		t.Errorf("after the capacity was lowered: %v", got)
