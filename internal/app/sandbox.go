@@ -42,7 +42,7 @@ func serveSandbox(ctx context.Context, s Streams, o sandboxOptions) error {
 	if err != nil {
 		return err
 	}
-	var clock knowngood.Clock = sandbox.NewFastClock(o.speed)
+	var clock knowngood.Clock = sandbox.NewFastClock(time.Now(), o.speed)
 	if o.speed == 0 {
 		clock = sandbox.NewClock(time.Now())
 	}

@@ -3,7 +3,10 @@ package sandbox
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
+
+	"github.com/knowngood/knowngood"
 )
 
 // snapshotVersion is the form of a snapshot. Restore refuses any other.
@@ -53,6 +56,73 @@ func Restore(o Options, data []byte) (*Sandbox, error) {
 	}
 	s.state = in.State
 	return s, nil
+}
+
+// SetOrigin makes the present estate what Reset returns to. Without it that is
+// an empty estate.
+func (s *Sandbox) SetOrigin() error {
+	raw, err := s.Snapshot()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.origin = raw
+	return nil
+}
+
+// Reset puts the estate back to its origin, with the same ids to come, and
+// forgets faults and the logs of calls and deliveries. A ManualClock goes back to
+// the origin's time; any other goes on.
+func (s *Sandbox) Reset() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.origin == nil {
+		empty, err := New(Options{Catalog: s.catalog, Clock: s.clock, Seed: s.state.Seed, Account: s.account, Region: s.region, Regions: s.regions})
+		if err != nil {
+			return err
+		}
+		s.put(empty)
+	} else {
+		other, err := Restore(Options{Catalog: s.catalog}, s.origin)
+		if err != nil {
+			return err
+		}
+		if c, ok := s.clock.(*ManualClock); ok {
+			c.set(other.clock.Now())
+		}
+		s.put(other)
+	}
+	s.faults, s.stale, s.calls, s.deliveries, s.outcomes = nil, 0, nil, nil, outcomes{}
+	return nil
+}
+
+// put takes over another sandbox's estate.
+func (s *Sandbox) put(other *Sandbox) {
+	s.state, s.account, s.region, s.regions = other.state, other.account, other.region, other.regions
+}
+
+// Fork makes a second sandbox with the same estate, from which on the two go
+// their own ways. It has the functions of HandleFunction and the origin, but
+// neither faults nor logs nor the functions of OnEvent, and a clock of its own
+// where the sandbox's is a ManualClock or a FastClock.
+func (s *Sandbox) Fork() (*Sandbox, error) {
+	raw, err := s.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clock := s.clock
+	if c, ok := clock.(interface{ fork() knowngood.Clock }); ok {
+		clock = c.fork()
+	}
+	out, err := Restore(Options{Catalog: s.catalog, Clock: clock}, raw)
+	if err != nil {
+		return nil, err
+	}
+	out.origin, out.functions, out.program.Serve = s.origin, maps.Clone(s.functions), s.program.Serve
+	return out, nil
 }
 
 // check refuses a snapshot with holes, and makes the maps that it lacks.
