@@ -32,8 +32,17 @@ func (s *Sandbox) Snapshot() ([]byte, error) {
 	return json.Marshal(saved{snapshotVersion, s.clock.Now(), s.account, s.region, s.regions, s.state})
 }
 
+// SavedAt is the sandbox's time when a snapshot was taken.
+func SavedAt(data []byte) (time.Time, error) {
+	var in struct{ Time time.Time }
+	if err := json.Unmarshal(data, &in); err != nil {
+		return time.Time{}, fmt.Errorf("sandbox: the snapshot can't be read: %w", err)
+	}
+	return in.Time, nil
+}
+
 // Restore makes a sandbox of a snapshot. Of the options only Catalog, which is
-// required, and Clock count; without a clock, time goes on from when the
+// required, Program and Clock count; without a clock, time goes on from when the
 // snapshot was taken.
 func Restore(o Options, data []byte) (*Sandbox, error) {
 	var in saved
