@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 )
 
@@ -66,7 +68,7 @@ type Config struct {
 	// can be called.
 	Credentials aws.CredentialsProvider
 	Region      string // where calls go that name none
-	HTTPClient  Doer   // nil: an http.Client that follows no redirects
+	HTTPClient  Doer   // nil: an http.Client that keeps connections and follows no redirects
 	// EndpointURL replaces the endpoints of all services, ServiceEndpoints that of
 	// one, by botocore's name or by the service id in any form that AWS's tools
 	// have for it. S3 is then addressed path-style.
@@ -94,6 +96,7 @@ type shared struct {
 	budgets   budgets
 	endpoints sync.Map // endpointKey to Endpoint
 	skew      clockSkew
+	signer    *v4.Signer // keeps the keys that it has derived
 }
 
 var _ Caller = (*Client)(nil)
@@ -104,7 +107,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, errors.New("awsapi: a client needs a catalog")
 	}
 	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		cfg.HTTPClient = newHTTPClient(awshttp.NewBuildableClient())
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -121,7 +124,7 @@ func New(cfg Config) (*Client, error) {
 		endpoints[serviceKey(name)] = u
 	}
 	cfg.ServiceEndpoints = endpoints
-	return &Client{cfg: cfg, shared: &shared{}}, nil
+	return &Client{cfg: cfg, shared: &shared{signer: v4.NewSigner()}}, nil
 }
 
 // Catalog is the client's catalog.
@@ -238,6 +241,11 @@ func (c *call) do(ctx context.Context) (map[string]any, error) {
 	if err != nil {
 		return nil, c.fail("InvalidInput", false, err)
 	}
+	if m := streamingPayload(c.op.Input); m != nil && c.in[m.Name] != nil && body.stream == nil {
+		// What could be read once only has been read.
+		c.in = maps.Clone(c.in)
+		c.in[m.Name] = body.bytes
+	}
 	budget := c.client.shared.budgets.of(c.client.cfg.Account, c.region, c.op.Service.Name)
 	paid := 0
 	for attempt := 1; ; attempt++ {
@@ -313,8 +321,9 @@ func (c *call) send(ctx context.Context, req *Request, ep Endpoint, body *body) 
 	if e := c.sign(ctx, r, ep, body); e != nil {
 		return nil, e
 	}
-	if c.op.streamingOutput() != nil {
-		// What is stored compressed must come as it is stored.
+	if c.op.streamingOutput() != nil || c.op.Service.Name == "dynamodb" {
+		// What is stored compressed must come as it is stored, and DynamoDB's
+		// checksum is that of what goes over the wire.
 		r.Header.Set("Accept-Encoding", "identity")
 	}
 	resp, err := c.client.cfg.HTTPClient.Do(r)

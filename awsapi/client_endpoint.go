@@ -12,22 +12,23 @@ type endpointKey struct {
 	fips, dualStack      bool
 }
 
-// endpointURL is the endpoint that replaces a service's own, or "".
-func (c *Client) endpointURL(s *Service) string {
-	if len(c.cfg.ServiceEndpoints) > 0 {
-		for _, name := range []string{s.Name, s.ServiceID} {
-			if u := c.cfg.ServiceEndpoints[serviceKey(name)]; u != "" {
+// endpointURL is the endpoint that replaces that of a service, which is given by any
+// of its names, or "".
+func (c *Config) endpointURL(names ...string) string {
+	if len(c.ServiceEndpoints) > 0 {
+		for _, name := range names {
+			if u := c.ServiceEndpoints[serviceKey(name)]; u != "" {
 				return u
 			}
 		}
 	}
-	return c.cfg.EndpointURL
+	return c.EndpointURL
 }
 
 // endpoint decides where a call goes.
 func (c *Client) endpoint(op *Operation, in map[string]any, region string) (Endpoint, error) {
 	ep, err := c.ruledEndpoint(op, in, region)
-	if to, ok := in["PredictEndpoint"].(string); ok && op.Service.Name == "machinelearning" && c.endpointURL(op.Service) == "" {
+	if to, ok := in["PredictEndpoint"].(string); ok && op.Service.Name == "machinelearning" && c.cfg.endpointURL(op.Service.Name, op.Service.ServiceID) == "" {
 		ep.URL = to // each of its models has an endpoint of its own
 	}
 	return ep, err
@@ -36,7 +37,7 @@ func (c *Client) endpoint(op *Operation, in map[string]any, region string) (Endp
 // ruledEndpoint is what the service's rules say.
 func (c *Client) ruledEndpoint(op *Operation, in map[string]any, region string) (Endpoint, error) {
 	s := op.Service
-	custom := c.endpointURL(s)
+	custom := c.cfg.endpointURL(s.Name, s.ServiceID)
 	if region == "" {
 		return Endpoint{}, &EndpointError{s.Name, "no Region is set"}
 	}

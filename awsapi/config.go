@@ -2,25 +2,24 @@ package awsapi
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
 // LoadOptions say where LoadConfig looks first.
 type LoadOptions struct {
-	Catalog     *Catalog // nil: the embedded one
-	Profile     string   // "": AWS_PROFILE, or default
-	Region      string   // "": AWS_REGION, AWS_DEFAULT_REGION, or the profile's
-	EndpointURL string   // "": AWS_ENDPOINT_URL, or the profile's
+	Catalog *Catalog // nil: the embedded one
+	Profile string   // "": AWS_PROFILE, or default
+	Region  string   // "": AWS_REGION, AWS_DEFAULT_REGION, or the profile's
+	// EndpointURL is of the calls; roles are assumed where the environment or the
+	// profile says. "": AWS_ENDPOINT_URL, or the profile's.
+	EndpointURL string
 }
 
 // LoadConfig gives the configuration that AWS's tools would use: from the
@@ -41,7 +40,8 @@ func LoadConfig(ctx context.Context, o LoadOptions) (Config, error) {
 	// AWS_CA_BUNDLE needs a client whose transport can be changed: a plain
 	// http.Client fails here.
 	client := awshttp.NewBuildableClient()
-	options := []func(*config.LoadOptions) error{config.WithHTTPClient(client)}
+	issuers := &issuers{}
+	options := append(issuers.options(), config.WithHTTPClient(client))
 	if o.Profile != "" {
 		options = append(options, config.WithSharedConfigProfile(o.Profile))
 	}
@@ -52,8 +52,14 @@ func LoadConfig(ctx context.Context, o LoadOptions) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("awsapi: AWS configuration: %w", err)
 	}
-	cfg := Config{Catalog: catalog, Credentials: loaded.Credentials, Region: loaded.Region, HTTPClient: doer(loaded), EndpointURL: o.EndpointURL}
-	readSources(&cfg, loaded, o)
+	cfg := Config{Catalog: catalog, Credentials: loaded.Credentials, Region: loaded.Region, HTTPClient: doer(loaded)}
+	if ignore := readSources(&cfg, loaded); !ignore {
+		readEndpoints(&cfg, loaded)
+	}
+	issuers.sts, issuers.sso = cfg.endpointURL("sts"), cfg.endpointURL("sso")
+	if o.EndpointURL != "" {
+		cfg.EndpointURL, cfg.ServiceEndpoints = o.EndpointURL, nil
+	}
 	return cfg, nil
 }
 
@@ -61,18 +67,25 @@ func LoadConfig(ctx context.Context, o LoadOptions) (Config, error) {
 // certificates.
 func doer(loaded aws.Config) Doer {
 	if b, ok := loaded.HTTPClient.(*awshttp.BuildableClient); ok {
-		return &http.Client{
-			Transport:     b.GetTransport(),
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
+		return newHTTPClient(b)
 	}
 	return loaded.HTTPClient
 }
 
+// newHTTPClient has the transport of AWS's SDKs, which keeps more connections to one
+// host than net/http does by itself.
+func newHTTPClient(b *awshttp.BuildableClient) *http.Client {
+	return &http.Client{
+		Transport:     b.GetTransport(),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
 // readSources takes from the environment and the profile what aws.Config keeps
-// only for AWS's own clients.
-func readSources(cfg *Config, loaded aws.Config, o LoadOptions) {
-	ignore := strings.EqualFold(os.Getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), "true")
+// only for AWS's own clients. ignore is whether configured endpoints are not to be
+// used.
+func readSources(cfg *Config, loaded aws.Config) (ignore bool) {
+	ignore = strings.EqualFold(os.Getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), "true")
 	for _, source := range loaded.ConfigSources {
 		switch s := source.(type) {
 		case config.EnvConfig:
@@ -92,10 +105,7 @@ func readSources(cfg *Config, loaded aws.Config, o LoadOptions) {
 			}
 		}
 	}
-	if ignore || o.EndpointURL != "" {
-		return
-	}
-	readEndpoints(cfg, loaded)
+	return ignore
 }
 
 func setRetry(cfg *Config, attempts int) {
@@ -143,54 +153,3 @@ func readEndpoints(cfg *Config, loaded aws.Config) {
 // Balancing v2" is ELASTIC_LOAD_BALANCING_V2 in the environment and
 // elastic_load_balancing_v2 in the shared config file.
 func serviceKey(name string) string { return foldName(strings.ReplaceAll(name, " ", "")) }
-
-// StaticCredentials are credentials that never change; session is empty for
-// those of a user.
-func StaticCredentials(accessKeyID, secret, session string) aws.CredentialsProvider {
-	return credentials.NewStaticCredentialsProvider(accessKeyID, secret, session)
-}
-
-// AssumeRole is a client with the credentials of a role, which this client
-// assumes when they are first needed and again before they expire. externalID and
-// policy, a session policy, may be empty. The retries of the new client are
-// budgeted for the role's account.
-func (c *Client) AssumeRole(arn, sessionName, externalID, policy string) *Client {
-	role := c.WithCredentials(aws.NewCredentialsCache(roleProvider{c, arn, sessionName, externalID, policy}, func(o *aws.CredentialsCacheOptions) {
-		o.ExpiryWindow = 5 * time.Minute
-	}))
-	if parts := strings.Split(arn, ":"); len(parts) > 4 {
-		role.cfg.Account = parts[4]
-	}
-	return role
-}
-
-// roleProvider gets a role's credentials.
-type roleProvider struct {
-	client                           *Client
-	arn, session, externalID, policy string
-}
-
-// Retrieve implements aws.CredentialsProvider.
-func (p roleProvider) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	in := map[string]any{"RoleArn": p.arn, "RoleSessionName": p.session}
-	if p.externalID != "" {
-		in["ExternalId"] = p.externalID
-	}
-	if p.policy != "" {
-		in["Policy"] = p.policy
-	}
-	out, err := p.client.Call(ctx, "sts", "AssumeRole", in)
-	if err != nil {
-		return aws.Credentials{}, err
-	}
-	got, _ := out["Credentials"].(map[string]any)
-	creds := aws.Credentials{Source: "AssumeRole", CanExpire: true}
-	creds.AccessKeyID, _ = got["AccessKeyId"].(string)
-	creds.SecretAccessKey, _ = got["SecretAccessKey"].(string)
-	creds.SessionToken, _ = got["SessionToken"].(string)
-	creds.Expires, _ = got["Expiration"].(time.Time)
-	if !creds.HasKeys() {
-		return aws.Credentials{}, errors.New("the answer to AssumeRole has no credentials")
-	}
-	return creds, nil
-}

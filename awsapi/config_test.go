@@ -88,7 +88,7 @@ func TestLoadConfig(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got := client.endpointURL(s); got != want {
+				if got := client.cfg.endpointURL(s.Name, s.ServiceID); got != want {
 					t.Errorf("%s goes to %q, want %q", name, got, want)
 				}
 			}

@@ -474,7 +474,8 @@ func drain(t *testing.T, op *Operation, out map[string]any) {
 		return
 	}
 	b, err := io.ReadAll(out[m.Name].(io.Reader))
-	if err != nil {
+	// A case's checksum is made up, and not that of its body.
+	if err != nil && !errors.Is(err, errCorrupted) {
 		t.Fatal(err)
 	}
 	out[m.Name] = b

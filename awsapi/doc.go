@@ -29,6 +29,13 @@
 // of Catalog and EncodeResponse the server's. Operations with event streams are
 // refused by name. Documents are bounded in depth and size.
 //
+// # S3
+//
+// Buckets are in the host where they can be. What S3 says of a bucket's Region is
+// followed, an error in a success is found, and the checksums that an operation
+// requires or an input asks for are sent; a response's is verified where the input's
+// ChecksumMode asks for it, while the payload is read.
+//
 // # Errors
 //
 // A service's refusal, and a response that can't be read, is an *Error. It says

@@ -38,7 +38,8 @@ var _ smithy.APIError = (*Error)(nil)
 const (
 	// CodeNoResponse: the connection could not be made, or was lost.
 	CodeNoResponse = "NoResponse"
-	// CodeIncompleteResponse: the response ends too early.
+	// CodeIncompleteResponse: the response ends too early, or was changed on its
+	// way.
 	CodeIncompleteResponse = "IncompleteResponse"
 	// CodeInvalidResponse: the response is not what the protocol asks for, is
 	// too large, or is nested too deeply.
@@ -128,7 +129,7 @@ func (e *Error) classify(s *Shape) {
 // so that a fault of the service stays one.
 func (o *Operation) invalid(status int, h http.Header, err error) *Error {
 	e := &Error{Code: CodeInvalidResponse, Status: status, Service: o.Service.Name, Operation: o.Name, RequestID: requestID(h), Header: h, Err: err}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, errCorrupted) {
 		e.Code, e.Retryable = CodeIncompleteResponse, true
 	}
 	if status >= 300 {

@@ -1,10 +1,13 @@
 package awsapi
 
 import (
+	"errors"
+	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 // fuzzShape is a structure with members of every kind, and itself.
@@ -45,11 +48,42 @@ func again(t *testing.T, s *Shape, v map[string]any, encode func(map[string]any)
 	}
 }
 
+// bounded checks that what was read of a document is no deeper than it may be, and
+// has no more values than the document has bytes.
+func bounded(t *testing.T, v any, document string) {
+	t.Helper()
+	n := 0
+	var count func(v any, depth int)
+	count = func(v any, depth int) {
+		if n++; depth > maxNesting+1 {
+			t.Fatalf("%d deep", depth)
+		}
+		switch v := v.(type) {
+		case map[string]any:
+			for _, e := range v {
+				count(e, depth+1)
+			}
+		case []any:
+			for _, e := range v {
+				count(e, depth+1)
+			}
+		case string, int64, float64, bool, []byte, time.Time, nil:
+		default:
+			t.Fatalf("a %T", v)
+		}
+	}
+	count(v, 0)
+	if n > len(document)+1 {
+		t.Fatalf("%d values of %d bytes", n, len(document))
+	}
+}
+
 func FuzzXML(f *testing.F) {
 	for _, seed := range []string{
 		volumesXML, `<?xml version="1.0"?><!-- c --><R xmlns:x="u" x:attr='a&amp;b'><Text>a&#10;b<![CDATA[<c>]]>d</Text><Int> 7 </Int><Time>2026-01-02T03:04:05Z</Time></R>`,
 		`<R><Self><Self/></Self><List><member><Text/></member><member/></List><Flat>a</Flat><Flat>b</Flat></R>`,
 		`<R><Map><entry><key>k</key><value><Bool>true</Bool></value></entry></Map><FlatMap><key>a</key><value>b</value></FlatMap></R>`,
+		`<R><FlatMap><key>a</key><other>b</other></FlatMap></R>`,
 		`<R><Blob>AAEC</Blob><Float>1e300</Float><Float>NaN</Float></R>`, `<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>`, "<a><b></a></b>", "<a b=>", "<", "",
 		strings.Repeat("<a>", 200),
 	} {
@@ -70,6 +104,7 @@ func FuzzXML(f *testing.F) {
 		if err != nil {
 			return
 		}
+		bounded(t, v, text)
 		again(t, s, withoutNil(v).(map[string]any), func(v map[string]any) ([]byte, error) {
 			e := newXMLEncoder()
 			err := e.structure("R", s, v)
@@ -82,12 +117,14 @@ func FuzzXML(f *testing.F) {
 }
 
 // withoutNil takes out of lists what XML can't tell from an empty element, and
-// empty flattened ones, and makes documents empty, which XML does not have.
+// empty flattened ones, maps too, and makes documents empty, which XML does not
+// have.
 func withoutNil(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, e := range v {
-			if v[k] = withoutNil(e); e == nil || k == "Doc" {
+			v[k] = withoutNil(e)
+			if m, ok := v[k].(map[string]any); e == nil || k == "Doc" || k == "FlatMap" && ok && len(m) == 0 {
 				delete(v, k)
 			}
 		}
@@ -119,6 +156,7 @@ func FuzzJSON(f *testing.F) {
 			}
 		}
 		if v, err := decode(text); err == nil {
+			bounded(t, v, text)
 			again(t, s, v, func(v map[string]any) ([]byte, error) { return appendJSONStructure(nil, s, v) }, decode)
 		}
 	})
@@ -139,6 +177,7 @@ func FuzzCBOR(f *testing.F) {
 		if err != nil {
 			return
 		}
+		bounded(t, v, text)
 		delete(v, "Doc") // may hold what only JSON documents can't
 		raw, err := appendCBORStructure(nil, s, v)
 		if err != nil {
@@ -147,6 +186,43 @@ func FuzzCBOR(f *testing.F) {
 		if got, err := decode(string(raw)); err != nil || !reflect.DeepEqual(plain(got), plain(v)) {
 			t.Fatalf("got  %v, %v\nwant %v\nfrom %x", got, err, v, raw)
 		}
+	})
+}
+
+// FuzzDecodeResponse reads anything as the response of one operation of each
+// protocol: that gives an output or an *Error, never both and never neither.
+func FuzzDecodeResponse(f *testing.F) {
+	for i := range perProtocol {
+		f.Add(uint8(i), 200, "", "")
+		f.Add(uint8(i), 503, "text/html", html503)
+		f.Add(uint8(i), 200, "text/html", html503)
+	}
+	f.Add(uint8(0), 400, "text/xml", "<Response><Errors><Error><Code>InvalidVolume.NotFound</Code><Message>m</Message></Error></Errors><RequestID>r</RequestID></Response>")
+	f.Add(uint8(1), 404, "text/xml", "<ErrorResponse><Error><Type>Sender</Type><Code>NoSuchEntity</Code><Message>m</Message></Error><RequestId>r</RequestId></ErrorResponse>")
+	f.Add(uint8(2), 400, "application/x-amz-json-1.1", `{"__type":"com.amazonaws.kms#NotFoundException:http://x","message":"m"}`)
+	f.Add(uint8(3), 200, "application/json", `{"Configuration":{"MemorySize":128},"Tags":{"a":null}}`)
+	f.Add(uint8(4), 200, "application/xml", `<Error><Code>SlowDown</Code><Message>m</Message><Region>us-west-2</Region></Error>`)
+	f.Add(uint8(5), 400, cborType, "\xbf\x66__type\x61a\x67message\x61m\xff")
+	ops := perProtocolOperations(f)
+	f.Fuzz(func(t *testing.T, which uint8, status int, contentType, body string) {
+		op := ops[int(which)%len(ops)]
+		h := http.Header{"Content-Type": {contentType}}
+		if op.Service.Protocol == CBOR {
+			h.Set("Smithy-Protocol", "rpc-v2-cbor")
+		}
+		out, err := op.DecodeResponse(status, h, strings.NewReader(body))
+		if err == nil {
+			if out == nil || status >= 300 {
+				t.Fatalf("status %d gave %v without an error", status, out)
+			}
+			bounded(t, out, body+contentType)
+			return
+		}
+		var e *Error
+		if out != nil || !errors.As(err, &e) || e.Code == "" || e.Operation != op.Name || e.Status != status && op.Service.Name != "s3" {
+			t.Fatalf("got %v, %v", out, err)
+		}
+		bounded(t, e.Fields, body+contentType)
 	})
 }
 

@@ -2,6 +2,10 @@ package awsapi
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"runtime"
@@ -99,8 +103,62 @@ func FuzzDecodeService(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if s, err := decodeService(raw); err == nil {
-			encodeService(s)
+		s, err := decodeService(raw)
+		if err != nil {
+			return
+		}
+		encodeService(s)
+		// Whatever models it has, working with them is an error at most.
+		for i := range s.ops {
+			op := &s.ops[i]
+			in, err := op.Coerce(map[string]any{"RoleArn": "1", "Tags": []any{map[string]any{"Key": 1}}})
+			if err != nil {
+				continue
+			}
+			_ = op.Validate(in)
+			_, _ = op.EncodeRequest(in, Endpoint{URL: "https://x"})
+			for _, body := range []string{"<R><Tags><member/></Tags></R>", `{"Tags":[{}]}`, "\xa0"} {
+				_, _ = op.DecodeResponse(200, nil, strings.NewReader(body))
+				_, _ = op.DecodeResponse(400, nil, strings.NewReader(body))
+			}
+		}
+	})
+}
+
+// FuzzPack opens a pack with any index and blob, and loads from it.
+func FuzzPack(f *testing.F) {
+	var blob bytes.Buffer
+	s, err := testCatalog(f).Service("sts")
+	if err != nil {
+		f.Fatal(err)
+	}
+	if err := WritePack(&blob, "1", []byte(`{"partitions":[{"id":"aws","regionRegex":"^x$"}]}`), []*Service{s}); err != nil {
+		f.Fatal(err)
+	}
+	raw := blob.Bytes()
+	n := binary.BigEndian.Uint32(raw[len(packMagic):])
+	head, blobs := raw[len(packMagic)+4:][:n], raw[len(packMagic)+4:][n:]
+	f.Add(head, blobs)
+	f.Add([]byte(`{"services":[{"name":"a","raw":99999999}]}`), []byte{})
+	f.Add([]byte(`{"services":[{"name":"a","offset":-1,"size":2,"raw":16777216}],"partitions":[]}`), []byte{3, 0})
+	f.Fuzz(func(t *testing.T, head, blobs []byte) {
+		// With the right sum, lest every change end at it.
+		var index map[string]any
+		if json.Unmarshal(head, &index) == nil && index != nil {
+			sum := sha256.Sum256(blobs)
+			index["manifest"] = map[string]any{"sha256": hex.EncodeToString(sum[:])}
+			head, _ = json.Marshal(index)
+		}
+		pack := binary.BigEndian.AppendUint32([]byte(packMagic), uint32(len(head)))
+		c, err := OpenPack(append(append(pack, head...), blobs...))
+		if err != nil {
+			return
+		}
+		for _, name := range c.Services() {
+			if s, err := c.Service(name); err == nil && s.Name != name {
+				t.Fatalf("%s under the name %s", s.Name, name)
+			}
+			_, _ = c.ResolveEndpoint(name, EndpointParams{"Region": "x"})
 		}
 	})
 }

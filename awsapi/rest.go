@@ -527,7 +527,7 @@ func (o *Operation) decodePayload(m *Member, text string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := xmlDecoder{x}
+	d := xmlDecoder{xmlScanner: x}
 	if _, err := d.root(); err != nil {
 		return nil, err
 	}
@@ -550,7 +550,7 @@ func (o *Operation) decodeXMLBody(s *Shape, text string, into map[string]any) (m
 	if err != nil {
 		return nil, err
 	}
-	d := xmlDecoder{x}
+	d := xmlDecoder{xmlScanner: x}
 	name, err := d.root()
 	if err != nil {
 		return nil, err
@@ -558,10 +558,6 @@ func (o *Operation) decodeXMLBody(s *Shape, text string, into map[string]any) (m
 	switch {
 	case strings.EqualFold(name, "html"):
 		return nil, errors.New("the response is an HTML page")
-	case name == "Error" && o.Service.Name == "s3":
-		// S3 answers 200 before it knows whether a copy will succeed. The SDKs
-		// treat such an error as the service's fault, which may be retried.
-		return nil, o.decodeError(http.StatusInternalServerError, http.Header{}, text)
 	case o.Service.Name == "s3" && o.Name == "GetBucketLocation" && s == o.Output:
 		// The root element itself is the value.
 		v, err := d.text()

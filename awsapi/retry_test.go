@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -16,19 +17,20 @@ import (
 const volumesXML = `<DescribeVolumesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><volumeSet><item><volumeId>vol-1</volumeId></item></volumeSet></DescribeVolumesResponse>`
 
 // scripted is a server that gives one answer after the other, and a client for it
-// that writes down how long it slept.
-func scripted(t *testing.T, answers ...http.HandlerFunc) (client *Client, requests *[]*http.Request, slept *[]time.Duration) {
+// that writes down how long it slept. requests is how many the server has had.
+func scripted(t *testing.T, answers ...http.HandlerFunc) (client *Client, requests func() int, slept *[]time.Duration) {
 	t.Helper()
-	requests, slept = &[]*http.Request{}, &[]time.Duration{}
+	var seen atomic.Int32
+	slept = &[]time.Duration{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		*requests = append(*requests, r)
-		if len(*requests) > len(answers) {
-			t.Errorf("request %d was not expected", len(*requests))
+		n := int(seen.Add(1))
+		if n > len(answers) {
+			t.Errorf("request %d was not expected", n)
 			w.WriteHeader(http.StatusTeapot)
 			return
 		}
-		answers[len(*requests)-1](w, r)
+		answers[n-1](w, r)
 	}))
 	t.Cleanup(server.Close)
 	client = testClient(t, nil, func(c *Config) {
@@ -39,7 +41,7 @@ func scripted(t *testing.T, answers ...http.HandlerFunc) (client *Client, reques
 			return nil
 		}
 	})
-	return client, requests, slept
+	return client, func() int { return int(seen.Load()) }, slept
 }
 
 func answer(status int, body string) http.HandlerFunc {
@@ -86,8 +88,8 @@ func TestFailuresThatPassAreRetried(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if v, _ := searchPath("Volumes[0].VolumeId", out); v != "vol-1" || len(*requests) != 3 || len(*slept) != 2 {
-				t.Errorf("got %v after %d requests, slept %v", out, len(*requests), *slept)
+			if v, _ := searchPath("Volumes[0].VolumeId", out); v != "vol-1" || requests() != 3 || len(*slept) != 2 {
+				t.Errorf("got %v after %d requests, slept %v", out, requests(), *slept)
 			}
 		})
 	}
@@ -113,8 +115,8 @@ func TestOtherFailuresAreNotRetried(t *testing.T) {
 			client, requests, _ := scripted(t, tc.answer)
 			out, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil)
 			var e *Error
-			if !errors.As(err, &e) || e.Code != tc.code || e.Retryable || out != nil || len(*requests) != 1 {
-				t.Errorf("got %v, %v (%+v) after %d requests", out, err, e, len(*requests))
+			if !errors.As(err, &e) || e.Code != tc.code || e.Retryable || out != nil || requests() != 1 {
+				t.Errorf("got %v, %v (%+v) after %d requests", out, err, e, requests())
 			}
 		})
 	}
@@ -135,8 +137,8 @@ func TestAtMostOnceRepeatsOnlyWhatWasRefused(t *testing.T) {
 			client, requests, _ := scripted(t, tc.first, answer(200, volumesXML))
 			_, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil, AtMostOnce())
 			var e *Error
-			if refused := !errors.As(err, &e) || e.Refused(); len(*requests) != tc.want || refused != (tc.want == 2) {
-				t.Errorf("%v after %d requests, want %d", err, len(*requests), tc.want)
+			if refused := !errors.As(err, &e) || e.Refused(); requests() != tc.want || refused != (tc.want == 2) {
+				t.Errorf("%v after %d requests, want %d", err, requests(), tc.want)
 			}
 		})
 	}
@@ -147,14 +149,14 @@ func TestRetriesEnd(t *testing.T) {
 	client, requests, slept := scripted(t, throttled, throttled, throttled, throttled)
 	_, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil)
 	var e *Error
-	if !errors.As(err, &e) || e.Code != "RequestLimitExceeded" || !e.Retryable || len(*requests) != 3 {
-		t.Errorf("got %v after %d requests", err, len(*requests))
+	if !errors.As(err, &e) || e.Code != "RequestLimitExceeded" || !e.Retryable || requests() != 3 {
+		t.Errorf("got %v after %d requests", err, requests())
 	}
 	if (*slept)[0] >= time.Second || (*slept)[1] >= 2*time.Second {
 		t.Errorf("slept %v", *slept)
 	}
-	if _, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil, MaxAttempts(1)); err == nil || len(*requests) != 4 {
-		t.Errorf("with one attempt: %v after %d requests", err, len(*requests))
+	if _, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil, MaxAttempts(1)); err == nil || requests() != 4 {
+		t.Errorf("with one attempt: %v after %d requests", err, requests())
 	}
 }
 
@@ -174,6 +176,23 @@ func TestRetriesHaveABudgetForEachPlace(t *testing.T) {
 	_, _ = client.Call(t.Context(), "ec2", "DescribeVolumes", nil, Region("eu-north-1"))
 	if n := calls["ec2.eu-north-1.amazonaws.com"]; n != 3 {
 		t.Errorf("%d requests in the other Region", n)
+	}
+}
+
+func TestBudgetsAreByAccountRegionAndService(t *testing.T) {
+	var b budgets
+	one := b.of("111122223333", "eu-west-1", "ec2")
+	if b.of("111122223333", "eu-west-1", "ec2") != one {
+		t.Error("one place has two budgets")
+	}
+	for _, other := range [][3]string{{"444455556666", "eu-west-1", "ec2"}, {"111122223333", "eu-north-1", "ec2"}, {"111122223333", "eu-west-1", "s3"}} {
+		if b.of(other[0], other[1], other[2]) == one {
+			t.Errorf("%v has the same budget", other)
+		}
+	}
+	role := testClient(t, nil, func(c *Config) { c.Account = "111122223333" }).AssumeRole("arn:aws:iam::444455556666:role/r", "s", "", "")
+	if role.cfg.Account != "444455556666" {
+		t.Errorf("a role's calls are on the budget of %s", role.cfg.Account)
 	}
 }
 
@@ -206,8 +225,8 @@ func TestAuthFailureWithTheRightClockIsNotRetried(t *testing.T) {
 		w.Header().Set("Date", testTime.Format(http.TimeFormat))
 		ec2Error(401, "AuthFailure")(w, r)
 	})
-	if _, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil); err == nil || len(*requests) != 1 {
-		t.Errorf("got %v after %d requests", err, len(*requests))
+	if _, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil); err == nil || requests() != 1 {
+		t.Errorf("got %v after %d requests", err, requests())
 	}
 }
 
@@ -233,18 +252,82 @@ func TestS3RedirectsAreFollowedOnce(t *testing.T) {
 	}
 }
 
-func TestS3ErrorInASuccess(t *testing.T) {
-	n := 0
-	client := testClient(t, HandlerDoer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if n++; n == 1 {
-			answer(200, "<?xml version=\"1.0\"?>\n<Error><Code>InternalError</Code><Message>m</Message></Error>")(w, r)
-			return
+// TestS3RedirectsTellTheRegion has the ways in which S3 says where a bucket is.
+func TestS3RedirectsTellTheRegion(t *testing.T) {
+	header := func(status int, code string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set(bucketRegionHeader, "eu-north-1")
+			if code != "" {
+				code = "<Error><Code>" + code + "</Code><Message>m</Message></Error>"
+			}
+			answer(status, code)(w, r)
 		}
-		answer(200, "<CopyObjectResult><ETag>e</ETag></CopyObjectResult>")(w, r)
-	})), nil)
-	out, err := client.Call(t.Context(), "s3", "CopyObject", map[string]any{"Bucket": "bbb", "Key": "k", "CopySource": "a/b"})
-	if err != nil || n != 2 {
-		t.Errorf("got %v, %v after %d requests", out, err, n)
+	}
+	body := func(status int, code string) http.HandlerFunc {
+		return answer(status, "<Error><Code>"+code+"</Code><Message>m</Message><Region>eu-north-1</Region></Error>")
+	}
+	for name, tc := range map[string]struct {
+		operation string
+		first     http.HandlerFunc
+		requests  int
+	}{
+		"by header":               {"ListObjectsV2", header(301, "PermanentRedirect"), 2},
+		"by body":                 {"ListObjectsV2", body(301, "PermanentRedirect"), 2},
+		"for a while":             {"ListObjectsV2", header(307, "TemporaryRedirect"), 2},
+		"the signature's Region":  {"ListObjectsV2", body(400, "AuthorizationHeaderMalformed"), 2},
+		"HEAD 301":                {"HeadBucket", header(301, ""), 2},
+		"HEAD 400":                {"HeadBucket", header(400, ""), 2},
+		"refused":                 {"ListObjectsV2", header(403, "AccessDenied"), 1},
+		"without saying where to": {"ListObjectsV2", answer(301, "<Error><Code>PermanentRedirect</Code></Error>"), 1},
+	} {
+		var hosts []string
+		client := testClient(t, HandlerDoer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if hosts = append(hosts, r.Host); len(hosts) == 1 {
+				tc.first(w, r)
+				return
+			}
+			answer(200, "<ListBucketResult/>")(w, r)
+		})), nil)
+		_, err := client.Call(t.Context(), "s3", tc.operation, map[string]any{"Bucket": "bbb"})
+		if ok := err == nil; ok != (tc.requests == 2) || len(hosts) != tc.requests || ok && hosts[1] != "bbb.s3.eu-north-1.amazonaws.com" {
+			t.Errorf("%s: went to %v: %v", name, hosts, err)
+		}
+	}
+}
+
+func TestS3ErrorInASuccess(t *testing.T) {
+	type m = map[string]any
+	failure := "<?xml version=\"1.0\"?>" + strings.Repeat("\n ", 5000) + "<Error><Code>InternalError</Code><Message>m</Message></Error>"
+	for _, tc := range []struct {
+		operation   string
+		in          m
+		first, then string
+	}{
+		{"CopyObject", m{"Key": "k", "CopySource": "a/b"}, failure, "<CopyObjectResult><ETag>e</ETag></CopyObjectResult>"},
+		{"CopyObject", m{"Key": "k", "CopySource": "a/b"}, "\n \n", "<CopyObjectResult><ETag>e</ETag></CopyObjectResult>"},
+		{"UploadPartCopy", m{"Key": "k", "CopySource": "a/b", "UploadId": "u", "PartNumber": int64(1)}, failure, "<CopyPartResult><ETag>e</ETag></CopyPartResult>"},
+		{"CompleteMultipartUpload", m{"Key": "k", "UploadId": "u"}, failure, "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>"},
+		{"CompleteMultipartUpload", m{"Key": "k", "UploadId": "u"}, "", "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>"},
+		{"DeleteObject", m{"Key": "k"}, failure, ""},
+	} {
+		n := 0
+		client := testClient(t, HandlerDoer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if n++; n == 1 {
+				answer(200, tc.first)(w, r)
+				return
+			}
+			answer(200, tc.then)(w, r)
+		})), nil)
+		tc.in["Bucket"] = "bbb"
+		if out, err := client.Call(t.Context(), "s3", tc.operation, tc.in); err != nil || n != 2 {
+			t.Errorf("%s after %q: got %v, %v after %d requests", tc.operation, clip(tc.first), out, err, n)
+		}
+		n = 0
+		out, err := client.Call(t.Context(), "s3", tc.operation, tc.in, MaxAttempts(1))
+		var e *Error
+		if !errors.As(err, &e) || out != nil || !e.Retryable {
+			t.Errorf("%s after %q, once: got %v, %v", tc.operation, clip(tc.first), out, err)
+		}
 	}
 }
 
@@ -258,37 +341,5 @@ func TestCancelEndsACall(t *testing.T) {
 	var e *Error
 	if !errors.Is(err, context.Canceled) || !errors.As(err, &e) || e.Retryable {
 		t.Errorf("got %v", err)
-	}
-}
-
-// TestNoResponseIsTakenInPart cuts a response of each protocol at every byte.
-func TestNoResponseIsTakenInPart(t *testing.T) {
-	catalog := testCatalog(t)
-	for _, tc := range []struct{ service, operation string }{
-		{"ec2", "DescribeVolumes"}, {"iam", "GetRole"}, {"kms", "DescribeKey"}, {"s3", "ListObjectsV2"}, {"lambda", "GetFunction"}, {"cloudwatch", "DescribeAlarms"},
-	} {
-		op, err := catalog.Operation(tc.service, tc.operation)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := httptest.NewRecorder()
-		if err := op.EncodeResponse(w, sample{all: true}.structure(op.Output, 0), "r"); err != nil {
-			t.Fatal(err)
-		}
-		whole := w.Body.String()
-		w.Header().Del("Content-Length")
-		for i := 1; i < len(whole); i++ {
-			out, err := op.DecodeResponse(200, w.Header(), strings.NewReader(whole[:i]))
-			var e *Error
-			if !errors.As(err, &e) || out != nil {
-				t.Fatalf("%s %s cut at %d of %d: %v, %v", tc.service, tc.operation, i, len(whole), out, err)
-			}
-			if op.Service.Protocol != JSON && op.Service.Protocol != RESTJSON && e.Code != CodeIncompleteResponse && i > 40 {
-				t.Errorf("%s %s cut at %d: %v", tc.service, tc.operation, i, e)
-			}
-		}
-		if _, err := op.decodeResponse(200, w.Header(), strings.NewReader(whole), int64(len(whole)-1)); !errors.Is(err, errTooLarge) {
-			t.Errorf("%s: too large: %v", tc.service, err)
-		}
 	}
 }

@@ -155,7 +155,7 @@ func (c *call) sign(ctx context.Context, r *http.Request, ep Endpoint, b *body) 
 	}
 	name, region := c.scope(ep)
 	now := c.client.shared.skew.correct(c.client.cfg.Now())
-	err = v4.NewSigner().SignHTTP(ctx, creds, r, hash, name, region, now, func(o *v4.SignerOptions) {
+	err = c.client.shared.signer.SignHTTP(ctx, creds, r, hash, name, region, now, func(o *v4.SignerOptions) {
 		// S3 keys are signed as they are; all other paths are escaped once more.
 		o.DisableURIPathEscaping = ep.DisableDoubleEncoding || name == "s3"
 	})
@@ -273,7 +273,7 @@ func (c *call) presign(ctx context.Context, expires time.Duration, extra url.Val
 		hash = unsignedPayload
 	}
 	now := c.client.shared.skew.correct(c.client.cfg.Now())
-	signed, _, err := v4.NewSigner().PresignHTTP(ctx, creds, r, hash, name, region, now, func(o *v4.SignerOptions) {
+	signed, _, err := c.client.shared.signer.PresignHTTP(ctx, creds, r, hash, name, region, now, func(o *v4.SignerOptions) {
 		o.DisableURIPathEscaping = ep.DisableDoubleEncoding || name == "s3"
 	})
 	if err != nil {

@@ -157,35 +157,6 @@ func TestCopiesBetweenRegionsArePresigned(t *testing.T) {
 	}
 }
 
-func TestRequiredChecksums(t *testing.T) {
-	catalog := testCatalog(t)
-	delete := map[string]any{"Bucket": "b", "Delete": map[string]any{"Objects": []any{map[string]any{"Key": "k"}}}}
-	op, err := catalog.Operation("s3", "DeleteObjects")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for algorithm, size := range map[string]int{"": 8, "CRC32": 8, "CRC32C": 8, "SHA256": 44} {
-		if algorithm != "" {
-			delete["ChecksumAlgorithm"] = algorithm
-		}
-		req, err := op.EncodeRequest(delete, Endpoint{URL: "https://b.s3.amazonaws.com"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		name := algorithm
-		if name == "" {
-			name = "CRC32"
-		}
-		if got := req.Header.Get("X-Amz-Checksum-" + name); len(got) != size {
-			t.Errorf("%q: the checksum is %q", algorithm, got)
-		}
-	}
-	delete["ChecksumAlgorithm"] = "ROT13"
-	if _, err := op.EncodeRequest(delete, Endpoint{URL: "https://b.s3.amazonaws.com"}); err == nil {
-		t.Error("an unknown algorithm was taken")
-	}
-}
-
 func TestWhatIsRefusedByName(t *testing.T) {
 	client := testClient(t, answering(t, func(*ServerRequest) (map[string]any, *Error) { return nil, nil }), nil)
 	for _, tc := range []struct {
@@ -228,6 +199,18 @@ func TestEndpointsThatAreConfigured(t *testing.T) {
 		{"dual stack", func(c *Config) { c.UseDualStack = true }, "ec2", "DescribeVolumes", nil, "ec2.eu-west-1.api.aws/"},
 		{"China", func(c *Config) { c.Region = "cn-north-1" }, "ec2", "DescribeVolumes", nil, "ec2.cn-north-1.amazonaws.com.cn/"},
 		{"GovCloud", func(c *Config) { c.Region = "us-gov-west-1" }, "iam", "ListRoles", nil, "iam.us-gov.amazonaws.com/"},
+		{"FIPS in GovCloud", func(c *Config) { c.UseFIPS = true; c.Region = "us-gov-west-1" }, "kms", "ListKeys", nil, "kms-fips.us-gov-west-1.amazonaws.com/"},
+		{"FIPS and dual stack", func(c *Config) { c.UseFIPS, c.UseDualStack = true, true; c.Region = "us-east-1" }, "s3", "PutObject", map[string]any{"Bucket": "bbb", "Key": "k"}, "bbb.s3-fips.dualstack.us-east-1.amazonaws.com/k"},
+		{"ISO", func(c *Config) { c.Region = "us-iso-east-1" }, "ec2", "DescribeVolumes", nil, "ec2.us-iso-east-1.c2s.ic.gov/"},
+		{"ISO-B", func(c *Config) { c.Region = "us-isob-east-1" }, "ec2", "DescribeVolumes", nil, "ec2.us-isob-east-1.sc2s.sgov.gov/"},
+		{"ISO-E", func(c *Config) { c.Region = "eu-isoe-west-1" }, "ec2", "DescribeVolumes", nil, "ec2.eu-isoe-west-1.cloud.adc-e.uk/"},
+		{"ISO-F", func(c *Config) { c.Region = "us-isof-south-1" }, "ec2", "DescribeVolumes", nil, "ec2.us-isof-south-1.csp.hci.ic.gov/"},
+		{"a global service in ISO", func(c *Config) { c.Region = "us-iso-west-1" }, "iam", "ListRoles", nil, "iam.us-iso-east-1.c2s.ic.gov/"},
+		{"S3 in China", func(c *Config) { c.Region = "cn-north-1" }, "s3", "PutObject", map[string]any{"Bucket": "bbb", "Key": "k"}, "bbb.s3.cn-north-1.amazonaws.com.cn/k"},
+		{"S3 by virtual host", func(*Config) {}, "s3", "PutObject", map[string]any{"Bucket": "bbb", "Key": "a/b"}, "bbb.s3.eu-west-1.amazonaws.com/a/b"},
+		{"S3 without a key", func(*Config) {}, "s3", "ListObjectsV2", map[string]any{"Bucket": "bbb"}, "bbb.s3.eu-west-1.amazonaws.com/"},
+		{"S3 with dots", func(*Config) {}, "s3", "PutObject", map[string]any{"Bucket": "b.b.b", "Key": "a/b"}, "s3.eu-west-1.amazonaws.com/b.b.b/a/b"},
+		{"an access point", func(*Config) {}, "s3", "PutObject", map[string]any{"Bucket": "arn:aws:s3:eu-west-1:111122223333:accesspoint/ap", "Key": "a/b"}, "ap-111122223333.s3-accesspoint.eu-west-1.amazonaws.com/a/b"},
 		{"global without Region", func(c *Config) { c.Region = "" }, "iam", "ListRoles", nil, "iam.amazonaws.com/"},
 		{"an account's prefix once", func(*Config) {}, "s3control", "GetPublicAccessBlock", map[string]any{"AccountId": "111122223333"}, "111122223333.s3-control.eu-west-1.amazonaws.com/v20180820/configuration/publicAccessBlock"},
 	} {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -243,7 +244,7 @@ func (o *Operation) decodeResponse(status int, h http.Header, body io.Reader, li
 		if !ok {
 			closer = io.NopCloser(body)
 		}
-		out[m.Name] = closer
+		out[m.Name] = o.verifying(status, h, closer)
 		return out, nil
 	}
 	text, err := readAll(body, h, limit)
@@ -256,6 +257,9 @@ func (o *Operation) decodeResponse(status int, h http.Header, body io.Reader, li
 	}
 	if status >= 300 {
 		return nil, o.decodeError(status, h, text)
+	}
+	if err := verifyCRC32(h, text); err != nil {
+		return nil, o.invalid(status, h, err)
 	}
 	out, err := o.decodeOutput(status, h, text)
 	if err != nil {
@@ -282,32 +286,68 @@ func streamingPayload(s *Shape) *Member {
 	return nil
 }
 
-// readAll reads a body into a text without a copy in between.
+// readAll reads a body into a text. One whose length is said takes no more memory
+// than that, but what is said is not believed beyond 8 MB.
 func readAll(body io.Reader, h http.Header, limit int64) (string, error) {
 	if body == nil {
 		return "", nil
 	}
-	var b strings.Builder
+	body = io.LimitReader(body, limit+1)
+	var text strings.Builder
 	if n := contentLength(h); n > 0 && n <= min(limit, 8<<20) {
-		b.Grow(int(n))
+		text.Grow(int(n))
+		block := make([]byte, min(n+1, 32<<10)) // one more, to see the end
+		if _, err := io.CopyBuffer(&text, body, block); err != nil {
+			return "", err
+		}
+	} else {
+		blocks, err := readBlocks(body)
+		if err != nil {
+			return "", err
+		}
+		n := 0
+		for _, b := range blocks {
+			n += len(b)
+		}
+		text.Grow(n)
+		for _, b := range blocks {
+			text.Write(b)
+		}
 	}
-	n, err := io.Copy(&b, io.LimitReader(body, limit+1))
-	if err != nil {
-		return "", err
-	}
-	if n > limit {
+	if int64(text.Len()) > limit {
 		return "", fmt.Errorf("%w: more than %d bytes", errTooLarge, limit)
 	}
-	return b.String(), nil
+	return text.String(), nil
+}
+
+// readBlocks reads to the end, in blocks that are larger and larger: a text that
+// grows would be moved again and again.
+func readBlocks(r io.Reader) ([][]byte, error) {
+	var blocks [][]byte
+	block := make([]byte, 0, 4<<10)
+	for {
+		n, err := r.Read(block[len(block):cap(block)])
+		block = block[:len(block)+n]
+		if err == io.EOF {
+			return append(blocks, block), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(block) == cap(block) {
+			blocks = append(blocks, block)
+			block = make([]byte, 0, min(2*cap(block), 256<<10))
+		}
+	}
 }
 
 // contentLength is the header's number, 0 if there is none.
 func contentLength(h http.Header) int64 {
-	n, err := parseScalar(&Shape{Type: Long}, h.Get("Content-Length"))
-	if v, ok := n.(int64); err == nil && ok {
-		return v
+	n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
+	if err != nil {
+		return 0
 	}
-	return 0
+	return n
 }
 
 func (o *Operation) decodeOutput(status int, h http.Header, text string) (map[string]any, error) {
@@ -328,6 +368,9 @@ func (o *Operation) decodeOutput(status int, h http.Header, text string) (map[st
 		}
 		return decodeCBORBody(o.Output, text)
 	default:
+		if err := o.s3Error(h, text); err != nil {
+			return nil, err
+		}
 		out := map[string]any{}
 		if o.Output == nil {
 			return out, nil
@@ -365,7 +408,7 @@ func (o *Operation) decodeQueryOutput(text string) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := xmlDecoder{x}
+	d := xmlDecoder{xmlScanner: x}
 	name, err := d.root()
 	if err != nil {
 		return nil, err

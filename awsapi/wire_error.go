@@ -174,7 +174,7 @@ func (o *Operation) decodeErrorFields(s *Shape, status int, h http.Header, text 
 	if err != nil {
 		return nil, err
 	}
-	d := xmlDecoder{x}
+	d := xmlDecoder{xmlScanner: x}
 	name, err := d.root()
 	for err == nil && name != "Error" {
 		var ok bool

@@ -5,6 +5,7 @@ import "fmt"
 // xmlDecoder reads values from XML by their shapes.
 type xmlDecoder struct {
 	*xmlScanner
+	texts texts
 }
 
 // structure reads the current element as a structure. into is nil, or holds
@@ -156,7 +157,7 @@ func (d *xmlDecoder) value(m *Member, hint int) (any, error) {
 			return nil, err
 		}
 		if s.Type == String {
-			return text, nil
+			return d.texts.value(text), nil
 		}
 		return parseScalar(s, text)
 	}

@@ -10,14 +10,17 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
 )
 
 // asProgram is the environment variable that makes the test binary the program.
 const asProgram = "KNOWNGOOD_TEST_AS_PROGRAM"
 
-// TestMain lets tests run the real main in processes of their own: they start
-// this binary again, with asProgram set. A process whose test is gone, even by a
-// panic, sees the end of its standard input and ends.
+// TestMain lets scripts run the program by its name, and tests run the real main
+// in processes of their own: they start this binary again, with asProgram set. A
+// process whose test is gone, even by a panic, sees the end of its standard input
+// and ends.
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		go func() {
@@ -26,7 +29,7 @@ func TestMain(m *testing.M) {
 		}()
 		main()
 	}
-	os.Exit(m.Run())
+	testscript.Main(m, map[string]func(){"knowngood": main})
 }
 
 // process is one life of the program.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -35,10 +36,12 @@ func TestSandboxPrintsItsExportsServesAndStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r, w := io.Pipe()
 	exit := make(chan int, 1)
-	go func() { exit <- app.Main(ctx, []string{"sandbox"}, app.Streams{Out: w, Err: io.Discard}) }()
+	go func() {
+		exit <- app.Main(ctx, []string{"sandbox", "--scenario", "demo"}, app.Streams{Out: w, Err: io.Discard})
+	}()
 	exports := map[string]string{}
 	lines := bufio.NewScanner(r)
-	for len(exports) < 5 && lines.Scan() {
+	for len(exports) < 6 && lines.Scan() {
 		name, value, ok := strings.Cut(strings.TrimPrefix(lines.Text(), "export "), "=")
 		if !ok {
 			t.Fatalf("not an export: %q", lines.Text())
@@ -56,6 +59,15 @@ func TestSandboxPrintsItsExportsServesAndStops(t *testing.T) {
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusForbidden {
 		t.Errorf("an unsigned request: status %d", resp.StatusCode)
+	}
+	// The exports lead knowngood to the scenario's account.
+	for name, value := range exports {
+		t.Setenv(name, value)
+	}
+	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
+	if out, _ := knowngood(t, 3, "scan", "--state", t.TempDir()); !strings.Contains(out, "acme-invoices") {
+		t.Errorf("%s", out)
 	}
 	cancel()
 	if code := <-exit; code != 0 {

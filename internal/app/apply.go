@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -32,14 +34,18 @@ type approveOptions struct {
 func newApprove(s Streams) *cobra.Command {
 	var o approveOptions
 	cmd := &cobra.Command{
-		Use: "approve PLAN", Short: "Approve a plan, by its hash", Args: cobra.ExactArgs(1),
+		Use: "approve PLAN", Short: "Approve a plan, or reject it",
+		Long: `Records your decision on a plan, under the plan's hash: a plan that is changed
+afterwards is not approved. You are who your AWS credentials say. A plan that is
+reversible, and for which nothing stops, needs no approval.`,
+		Args: takes(cobra.ExactArgs(1), "one argument, a plan's file"),
 		RunE: func(cmd *cobra.Command, args []string) error { return approve(cmd.Context(), s, o, args[0]) },
 	}
 	o.register(cmd)
 	cmd.Flags().StringVar(&o.as, "as", "", "name of the approver; only where the endpoint is on this machine")
-	cmd.Flags().BoolVar(&o.reject, "reject", false, "decide against it")
+	cmd.Flags().BoolVar(&o.reject, "reject", false, "decide against the plan")
 	cmd.Flags().BoolVar(&o.incomplete, "incomplete", false, "accept that the plan is incomplete")
-	cmd.Flags().StringVar(&o.comment, "comment", "", "why")
+	cmd.Flags().StringVar(&o.comment, "comment", "", "why you decide so")
 	return cmd
 }
 
@@ -53,12 +59,26 @@ func approve(ctx context.Context, s Streams, o approveOptions, file string) erro
 		return err
 	}
 	defer ses.store.Close()
+	op := "approve " + file
 	by := ses.principal
 	if o.as != "" {
 		if !ses.loopback {
-			return knowngood.E(knowngood.Usage, "approve "+file, "--as is for endpoints on this machine; an approval of a real account is by who is signed in")
+			return knowngood.E(knowngood.Usage, op, "--as is for endpoints on this machine; a decision on a real account is that of who is signed in").
+				WithHint("leave --as out: it is then by %s", ses.principal)
 		}
 		by = o.as
+	}
+	if !o.reject && !o.incomplete && len(plan.Incomplete) > 0 {
+		return knowngood.E(knowngood.Usage, op, "the plan is incomplete: %s", strings.Join(plan.Incomplete, "; ")).WithHint("--incomplete says that you accept that")
+	}
+	if o.reject {
+		// A run that stops half-way leaves things worse than either end.
+		switch run, err := ses.store.Run(ctx, plan.RunID); {
+		case err == nil && run.State != knowngood.RunPending:
+			return knowngood.E(knowngood.Refused, op, "it has been applied already: the run %s is %s", run.ID, run.State)
+		case err != nil && knowngood.KindOf(err) != knowngood.NotFound:
+			return err
+		}
 	}
 	if err := ses.store.PutPlan(ctx, plan); err != nil {
 		return err
@@ -67,16 +87,19 @@ func approve(ctx context.Context, s Streams, o approveOptions, file string) erro
 	if err := ses.store.PutApproval(ctx, a); err != nil {
 		return err
 	}
-	word := "approved"
-	if o.reject {
-		word = "rejected"
-		if plan.Finding != "" {
-			if err := ses.findings().Withdrawn(ctx, plan.Finding, "the plan "+short(plan.Hash)+" was rejected by "+by); err != nil && knowngood.KindOf(err) != knowngood.Conflict {
-				return err
-			}
+	if !o.reject {
+		fmt.Fprintf(s.Out, "approved by %s: plan %s\n", by, plan.Hash)
+		fmt.Fprintln(s.Err, "next: knowngood apply", file)
+		return nil
+	}
+	if plan.Finding != "" {
+		// A finding that is closed, or that another plan acts on, stays as it is.
+		err := ses.findings().Withdrawn(ctx, plan.Finding, "the plan "+short(plan.Hash)+" was rejected by "+by)
+		if err != nil && knowngood.KindOf(err) != knowngood.Conflict {
+			return err
 		}
 	}
-	fmt.Fprintf(s.Out, "%s by %s: plan %s\n", word, by, plan.Hash)
+	fmt.Fprintf(s.Out, "rejected by %s: plan %s\n", by, plan.Hash)
 	return nil
 }
 
@@ -89,11 +112,12 @@ type applyOptions struct {
 func newApply(s Streams) *cobra.Command {
 	var o applyOptions
 	cmd := &cobra.Command{
-		Use: "apply PLAN", Short: "Apply exactly a plan, or go on with its run",
+		Use: "apply PLAN", Short: "Make exactly the calls of a plan, or go on with its run",
 		Long: `Makes exactly the writes of a plan, in its order, and stops where the world has
 moved. A plan of a finding is verified: its resource is read afresh and judged by
-its rule again. Interrupt it, or kill it, and the same command goes on.`,
-		Args: cobra.ExactArgs(1),
+its rule again. Interrupt it, or kill it, and the same command goes on. PLAN is the
+plan's file, or the id of its run, which has the plan too.`,
+		Args: takes(cobra.ExactArgs(1), "one argument, a plan's file or the id of a run"),
 		RunE: func(cmd *cobra.Command, args []string) error { return apply(cmd.Context(), s, o, args[0]) },
 	}
 	o.awsOptions.register(cmd)
@@ -102,21 +126,43 @@ its rule again. Interrupt it, or kill it, and the same command goes on.`,
 	return cmd
 }
 
-func apply(ctx context.Context, s Streams, o applyOptions, file string) error {
+// planOf reads the plan that is meant: a file, or that of a run.
+func (ses *session) planOf(ctx context.Context, name string) (*knowngood.Plan, error) {
+	run, err := ses.store.Run(ctx, name)
+	if err != nil {
+		return nil, knowngood.E(knowngood.Invalid, "read the plan", "there is no run %s in %s", name, ses.state)
+	}
+	raw, err := ses.store.Plan(ctx, run.PlanHash)
+	if err != nil {
+		return nil, err
+	}
+	return remedy.DecodePlan("run "+run.ID, raw)
+}
+
+func apply(ctx context.Context, s Streams, o applyOptions, name string) error {
 	if err := checkOutput(o.output); err != nil {
 		return err
 	}
-	plan, err := readPlan(file)
-	if err != nil {
-		return err
+	var plan *knowngood.Plan
+	var err error
+	if !runID.MatchString(name) {
+		if plan, err = readPlan(name); err != nil {
+			return err
+		}
 	}
 	ses, err := o.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer ses.store.Close()
+	if plan == nil {
+		if plan, err = ses.planOf(ctx, name); err != nil {
+			return err
+		}
+	}
+	op := "apply " + name
 	if plan.Place != ses.place {
-		return knowngood.E(knowngood.Refused, "apply "+file, "the plan is for %s in %s, the credentials and Region are %s in %s", plan.Place.Account, plan.Place.Region, ses.place.Account, ses.place.Region)
+		return knowngood.E(knowngood.Refused, op, "the plan is for %s in %s, the credentials and Region are %s in %s", plan.Place.Account, plan.Place.Region, ses.place.Account, ses.place.Region)
 	}
 	g, err := o.load(ses.place)
 	if err != nil {
@@ -130,14 +176,20 @@ func apply(ctx context.Context, s Streams, o applyOptions, file string) error {
 	if err != nil {
 		return err
 	}
-	p := newProgress(s.Err, entry.Stages)
+	before, err := ses.store.Run(ctx, plan.RunID)
+	if err != nil && knowngood.KindOf(err) != knowngood.NotFound {
+		return err
+	}
+	p := newProgress(s.Err, "run "+plan.RunID+"; if it is interrupted, the same command goes on", entry.Stages)
 	result, err := ses.remediator(g, p.entry).Apply(ctx, plan, decisions, knowngood.Retry{})
 	p.done()
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return knowngood.E(knowngood.Interrupted, "apply "+file, "interrupted; what is done is in the log").WithHint("knowngood apply %s goes on where it stopped", file)
+		return knowngood.E(knowngood.Interrupted, op, "interrupted; what is done is in the log").WithHint("knowngood apply %s goes on where it stopped", name)
 	case knowngood.KindOf(err) == knowngood.Waiting:
-		return withHint(err, "knowngood approve "+file)
+		return withHint(err, approveCommand(plan, name))
+	case knowngood.KindOf(err) == knowngood.Refused && plan.Finding != "":
+		return withHint(err, "knowngood plan "+plan.Finding+" makes a new plan, if there is still something to fix")
 	case err != nil:
 		return err
 	}
@@ -146,25 +198,31 @@ func apply(ctx context.Context, s Streams, o applyOptions, file string) error {
 			return err
 		}
 	} else {
-		printResult(s.Out, plan, result)
+		printResult(s.Out, plan, result, before)
 	}
 	switch result.State {
 	case knowngood.RunSuccess:
 		return nil
 	case knowngood.RunWaiting:
-		return knowngood.E(knowngood.Waiting, "apply "+file, "%s", result.Message)
+		return knowngood.E(knowngood.Waiting, op, "%s", result.Message)
 	case knowngood.RunUnverified:
-		return knowngood.E(knowngood.Other, "apply "+file, "every step is done, but the fix is not verified: %s", result.Message).
+		return knowngood.E(knowngood.Other, op, "every step is done, but the fix is not verified: %s", result.Message).
 			WithHint("knowngood scan shows how the resource stands")
 	}
-	return knowngood.E(knowngood.Other, "apply "+file, "the run ended as %s: %s", result.State, result.Message)
+	return knowngood.E(knowngood.Other, op, "the run ended as %s: %s", result.State, result.Message)
 }
 
-// printResult says what became of a run.
-func printResult(w io.Writer, plan *knowngood.Plan, r remedy.Result) {
+// printResult says what became of a run; before is the run as it was found.
+func printResult(w io.Writer, plan *knowngood.Plan, r remedy.Result, before knowngood.Run) {
 	fmt.Fprintf(w, "run %s: %s\n", r.RunID, r.State)
-	if v := r.Verification; v != nil && v.Verified {
+	if before.State.Ended() {
+		fmt.Fprintf(w, "it ended at %s; nothing was done now\n", before.Updated.Format(time.RFC3339))
+	}
+	switch v := r.Verification; {
+	case v != nil && v.Verified:
 		fmt.Fprintf(w, "verified: %s; finding %s is closed\n", v.Reason, plan.Finding)
+	case r.State == knowngood.RunSuccess && plan.Finding != "":
+		fmt.Fprintf(w, "verified: %s\n", r.Message)
 	}
 	if r.Residual != nil {
 		fmt.Fprintf(w, "left behind: %s\n", residualLine(*r.Residual))

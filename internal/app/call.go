@@ -33,12 +33,12 @@ func newCall(s Streams) *cobra.Command {
 is MEMBER=VALUE, where a value that begins with { or [ is JSON, or all of it with
 --json. It is checked against the model before it is sent. A call that writes
 needs --write: it is none that knowngood plans, verifies or takes back.`,
-		Args: cobra.MinimumNArgs(2),
+		Args: takes(cobra.MinimumNArgs(2), "a service, an operation, and the operation's input"),
 		RunE: func(cmd *cobra.Command, args []string) error { return callOnce(cmd.Context(), s, o, args) },
 	}
-	cmd.Flags().StringVar(&o.profile, "profile", "", "profile of the AWS configuration")
-	cmd.Flags().StringVar(&o.region, "region", "", "Region")
-	cmd.Flags().StringVar(&o.endpointURL, "endpoint-url", "", "endpoint in place of AWS's own")
+	cmd.Flags().StringVar(&o.profile, "profile", "", "profile of the AWS configuration; default: AWS_PROFILE")
+	cmd.Flags().StringVar(&o.region, "region", "", "Region; default: the profile's, or AWS_REGION")
+	cmd.Flags().StringVar(&o.endpointURL, "endpoint-url", "", "endpoint in place of AWS's own; default: AWS_ENDPOINT_URL")
 	cmd.Flags().StringVar(&o.json, "json", "", "the input as JSON; @FILE reads a file, - the standard input")
 	cmd.Flags().BoolVar(&o.write, "write", false, "make the call although it writes")
 	cmd.Flags().BoolVar(&o.check, "check", false, "check the input against the model, and send nothing")
@@ -59,20 +59,24 @@ func callOnce(ctx context.Context, s Streams, o callOptions, args []string) erro
 	if op.ClassOf(in) == awsapi.Write && !o.write {
 		return knowngood.E(knowngood.Refused, "call "+name, "it writes, or is not known to be a read").WithHint("add --write; to see that the input is right, add --check")
 	}
-	client, err := awsOptions{profile: o.profile, region: o.region, endpointURL: o.endpointURL}.client(ctx)
+	cfg, err := awsOptions{profile: o.profile, region: o.region, endpointURL: o.endpointURL}.config(ctx)
+	if err != nil {
+		return err
+	}
+	client, err := awsapi.New(cfg)
 	if err != nil {
 		return err
 	}
 	if !o.pages {
 		out, err := client.Call(ctx, op.Service.Name, op.Name, in)
 		if err != nil {
-			return callError(name, err)
+			return awsError("call "+name, err, cfg)
 		}
 		return printOutput(s.Out, out)
 	}
 	for page, err := range client.Pages(ctx, op.Service.Name, op.Name, in) {
 		if err != nil {
-			return callError(name, err)
+			return awsError("call "+name, err, cfg)
 		}
 		if err := printOutput(s.Out, page); err != nil {
 			return err
@@ -152,19 +156,6 @@ func decodeValue(raw []byte) (any, error) {
 		return nil, fmt.Errorf("something follows the value")
 	}
 	return v, nil
-}
-
-// client makes a client without asking who calls.
-func (o awsOptions) client(ctx context.Context) (*awsapi.Client, error) {
-	cfg, err := o.config(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return awsapi.New(cfg)
-}
-
-func callError(name string, err error) error {
-	return &knowngood.Error{Kind: knowngood.KindOf(callerError(err)), Op: "call " + name, Err: err}
 }
 
 // printOutput writes an output as JSON: timestamps as RFC 3339, blobs and

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,7 +18,6 @@ import (
 	"github.com/knowngood/knowngood/internal/inventory"
 	"github.com/knowngood/knowngood/internal/remedy"
 	"github.com/knowngood/knowngood/internal/sandbox"
-	"github.com/knowngood/knowngood/library"
 )
 
 type demoOptions struct {
@@ -35,7 +33,7 @@ func newDemo(s Streams) *cobra.Command {
 		Long: `Builds an AWS account in memory, finds what is wrong in it, fixes what may be fixed
 at once, asks before it fixes the rest, and verifies each fix. It needs no account
 and no network. Time in the account passes only while something waits for it.`,
-		Args: cobra.NoArgs,
+		Args: noArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return demo(cmd.Context(), s, o) },
 	}
 	cmd.Flags().StringVar(&o.state, "state", "", "folder that holds what the demo remembers; default: a new one for temporary files")
@@ -55,14 +53,7 @@ type show struct {
 }
 
 func demo(ctx context.Context, s Streams, o demoOptions) error {
-	if o.state == "" {
-		dir, err := os.MkdirTemp("", "knowngood-demo-")
-		if err != nil {
-			return err
-		}
-		o.state = dir
-	}
-	d, err := openShow(ctx, s, o)
+	d, err := openShow(ctx, s, &o)
 	if err != nil {
 		return err
 	}
@@ -78,7 +69,7 @@ func demo(ctx context.Context, s Streams, o demoOptions) error {
 
 // openShow builds the estate and opens a session in it: the same as for a real
 // account, but that calls go to the sandbox in this process.
-func openShow(ctx context.Context, s Streams, o demoOptions) (*show, error) {
+func openShow(ctx context.Context, s Streams, o *demoOptions) (*show, error) {
 	c, err := catalog()
 	if err != nil {
 		return nil, err
@@ -90,13 +81,13 @@ func openShow(ctx context.Context, s Streams, o demoOptions) (*show, error) {
 	if d.box, err = sandbox.New(sandbox.Options{Catalog: c, Clock: d.clock, Seed: 1}); err != nil {
 		return nil, err
 	}
-	file := "scenarios/" + o.scenario + ".yaml"
-	estate, err := fs.ReadFile(library.FS, file)
-	if err != nil {
-		return nil, knowngood.E(knowngood.Usage, "build the estate", "there is no scenario %q", o.scenario).WithHint("scenarios: %s", strings.Join(scenarios(), ", "))
-	}
-	if err := d.box.Load(ctx, file, estate); err != nil {
+	if err := loadScenario(ctx, d.box, o.scenario, ""); err != nil {
 		return nil, err
+	}
+	if o.state == "" {
+		if o.state, err = os.MkdirTemp("", "knowngood-demo-"); err != nil {
+			return nil, err
+		}
 	}
 	id, secret := d.box.Credentials()
 	cfg := awsapi.Config{Catalog: c, Region: d.box.Region(), HTTPClient: awsapi.HandlerDoer(d.box), Credentials: awsapi.StaticCredentials(id, secret, "")}
@@ -108,15 +99,6 @@ func openShow(ctx context.Context, s Streams, o demoOptions) (*show, error) {
 	return d, err
 }
 
-// scenarios names the estates that ship.
-func scenarios() []string {
-	files, _ := fs.Glob(library.FS, "scenarios/*.yaml") // the pattern is right
-	for i, f := range files {
-		files[i] = strings.TrimSuffix(filepath.Base(f), ".yaml")
-	}
-	return files
-}
-
 func (d *show) run(ctx context.Context, state string) error {
 	everything := &inventory.Collector{Caller: d.ses.client, Catalog: d.ses.catalog, Table: d.ses.types, Clock: d.clock}
 	items, _, _ := everything.Collect(ctx, d.ses.place, d.ses.types.Types())
@@ -126,9 +108,7 @@ func (d *show) run(ctx context.Context, state string) error {
 		return err
 	}
 	fmt.Fprintln(d.Out, scanLine(found))
-	for _, f := range found.Findings {
-		fmt.Fprintln(d.Out, findingLine(f))
-	}
+	printFindings(d.Out, found.Findings)
 	waiting, err := d.automatic(ctx, found.Findings)
 	if err != nil {
 		return err
@@ -232,11 +212,11 @@ func (d *show) approval(ctx context.Context, state string, o remedy.Outcome) err
 	p := o.Plan
 	fmt.Fprintf(d.Out, "\nWaits for approval (%s)\n", strings.Join(o.Waits, "; "))
 	fmt.Fprintf(d.Out, "  %s   %s, plan %s\n\n", p.Resource.ID, counts(p.Parts[0].Calls), short(p.Hash))
-	printFolded(d.Out, "  ", p.Parts[0].Calls)
+	printFolded(d.Out, p)
 	printChange(d.Out, "  ", p)
-	wrapped(d.Out, "  ", "needs     ", p.Actions)
+	wrapped(d.Out, "  needs     ", p.Actions)
 	for _, part := range p.Parts[1:] {
-		fmt.Fprintf(d.Out, "  if %s: a way back of %s is part of the plan\n", conditions(part.When), counts(part.Calls))
+		fmt.Fprintf(d.Out, "  way back  %s, if %s\n", counts(part.Calls), conditions(part.When))
 	}
 	file := filepath.Join(state, "plan-"+short(p.Hash)+".json")
 	raw, err := remedy.EncodePlan(p)
@@ -246,7 +226,7 @@ func (d *show) approval(ctx context.Context, state string, o remedy.Outcome) err
 	if err := os.WriteFile(file, raw, 0o600); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.Out, "  the plan, whole: %s\n\n", file)
+	fmt.Fprintf(d.Out, "  in full   %s\n\n", file)
 	by, approved := d.ask()
 	a := knowngood.Approval{PlanHash: p.Hash, RunID: p.RunID, By: by, Approved: approved, Time: d.clock.Now()}
 	if err := d.ses.store.PutApproval(ctx, a); err != nil {
@@ -261,7 +241,7 @@ func (d *show) approval(ctx context.Context, state string, o remedy.Outcome) err
 		return err
 	}
 	fmt.Fprint(d.Out, "  ")
-	follow := newProgress(d.Out, entry.Stages)
+	follow := newProgress(d.Out, "", entry.Stages)
 	begun, account := time.Now(), d.clock.Now()
 	result, err := d.ses.remediator(d.g, follow.entry).Apply(ctx, p, []knowngood.Approval{a}, knowngood.Retry{})
 	follow.done()
@@ -314,18 +294,23 @@ func plural2(n int, one, many string) string {
 
 // printFolded shows the calls in order, each write in a line of its own and the
 // reads between two of them in one.
-func printFolded(w io.Writer, indent string, calls []knowngood.Call) {
+func printFolded(w io.Writer, p *knowngood.Plan) {
+	calls, t := p.Parts[0].Calls, newCallTable(p)
 	for i := 0; i < len(calls); {
 		if calls[i].Class == knowngood.Write {
-			printCall(w, indent, i+1, calls[i])
+			t.add(i+1, calls[i])
 			i++
 			continue
 		}
-		from := i
+		number, kind := fmt.Sprintf("%3d", i+1), "read"
 		var names []string
 		for ; i < len(calls) && calls[i].Class != knowngood.Write; i++ {
 			names = append(names, calls[i].Service+":"+calls[i].Operation)
 		}
-		fmt.Fprintf(w, "%s%3d %-6s %s\n", indent, from+1, "reads", strings.Join(counted(names), ", "))
+		for _, line := range folded(counted(names), pageWidth-20) {
+			t.rows = append(t.rows, []string{number, kind, line})
+			number, kind = "", ""
+		}
 	}
+	columns(w, "  ", t.rows)
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -55,7 +56,7 @@ func (o governanceOptions) load(place knowngood.Place) (*governance, error) {
 	}
 	g := &governance{remediations: map[string]template.RemediationConfiguration{}}
 	var active []rule.Active
-	used := map[string]bool{}
+	known := map[string]bool{} // the templates' parameters
 	for _, f := range files {
 		in := template.Inputs{Parameters: map[string]string{}, Account: place.Account, Region: place.Region, Partition: place.Partition}
 		// A template is given only the parameters that it declares: one set serves
@@ -65,9 +66,9 @@ func (o governanceOptions) load(place knowngood.Place) (*governance, error) {
 			return nil, &knowngood.Error{Kind: knowngood.Invalid, Op: "read the governance", Err: err}
 		}
 		for _, p := range declared.Parameters {
+			known[p.Name] = true
 			if v, ok := params[p.Name]; ok {
 				in.Parameters[p.Name], _ = v.(string)
-				used[p.Name] = true
 			}
 		}
 		t, err := template.Load(f.name, f.data, in)
@@ -83,8 +84,8 @@ func (o governanceOptions) load(place knowngood.Place) (*governance, error) {
 		active = append(active, rules...)
 	}
 	for name := range params {
-		if !used[name] {
-			return nil, knowngood.E(knowngood.Usage, "read the governance", "no template has a parameter %s", name)
+		if !known[name] {
+			return nil, knowngood.E(knowngood.Usage, "read the governance", "no template has a parameter %s", name).WithHint("there are %s", strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 		}
 	}
 	g.rules, err = rule.NewSet(active)

@@ -56,21 +56,21 @@ func catalog() (*awsapi.Catalog, error) {
 
 func newModels(s Streams) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "models", Short: "What is known of AWS's APIs", Args: cobra.NoArgs,
+		Use: "models", Short: "What is known of AWS's APIs", Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	list := &cobra.Command{
-		Use: "list", Short: "List the services", Args: cobra.NoArgs,
+		Use: "list", Short: "List the services", Args: noArgs(),
 		RunE: func(*cobra.Command, []string) error { return listModels(s.Out) },
 	}
 	show := &cobra.Command{
-		Use: "show SERVICE [OPERATION]", Short: "Show a service's operations, or an operation's input and output", Args: cobra.RangeArgs(1, 2),
+		Use: "show SERVICE [OPERATION]", Short: "Show a service's operations, or an operation's input and output", Args: takes(cobra.RangeArgs(1, 2), "a service, and perhaps an operation"),
 		RunE: func(_ *cobra.Command, args []string) error { return showModel(s.Out, args) },
 	}
 	var builtIn bool
 	update := &cobra.Command{
 		Use: "update DIR", Short: "Use the API models of an installed botocore: DIR is the folder of the Python package",
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(cobra.MaximumNArgs(1), "a folder"),
 		RunE: func(_ *cobra.Command, args []string) error { return updateModels(s.Out, args, builtIn) },
 	}
 	update.Flags().BoolVar(&builtIn, "built-in", false, "go back to the models that are built in")
@@ -130,7 +130,7 @@ func showModel(w io.Writer, args []string) error {
 		return err
 	}
 	if waiters := svc.Waiters(); len(waiters) > 0 {
-		wrapped(w, "", "waiters: ", waiters)
+		wrapped(w, "waiters: ", waiters)
 	}
 	return nil
 }
@@ -139,7 +139,7 @@ func showOperation(w io.Writer, op *awsapi.Operation) {
 	fmt.Fprintf(w, "%s %s: %s %s\n", op.Service.Name, op.Name, op.Method, cmp.Or(op.URI, "/"))
 	fmt.Fprintf(w, "class %s; IAM %s\n", op.Class(), strings.Join(op.IAMActions(nil), ", "))
 	if more := op.DependentActions(); len(more) > 0 {
-		wrapped(w, "", "may also need: ", more)
+		wrapped(w, "may also need: ", more)
 	}
 	if op.EventStream() {
 		fmt.Fprintln(w, "an event-stream operation: its calls are refused")
@@ -167,7 +167,7 @@ func showOperation(w io.Writer, op *awsapi.Operation) {
 			codes[i] = e.ErrorCode()
 		}
 		fmt.Fprintln(w)
-		wrapped(w, "", "errors: ", codes)
+		wrapped(w, "errors: ", codes)
 	}
 }
 

@@ -26,14 +26,15 @@ func newPlan(s Streams) *cobra.Command {
 		Use:   "plan FINDING…",
 		Short: "Plan the fix of findings, down to each API call, and change nothing",
 		Long: `Plans the remediation that is tied to a finding's rule. It makes reads only. A
-finding is named by its id, or the beginning of it, or by its resource's id. The
-plan goes into the file -o; of several findings, into a folder of that name.`,
+finding is named by its id, or the beginning of it, or by its resource's id or
+name. The plan goes into the file -o; the plans of several findings go into a folder
+of that name, each in a file with the finding's id.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return planFindings(cmd.Context(), s, o, args) },
 	}
 	o.awsOptions.register(cmd)
 	o.governanceOptions.register(cmd)
-	cmd.Flags().StringVarP(&o.out, "output-file", "o", "plan.json", "file that the plan is written to; a folder for several")
+	cmd.Flags().StringVarP(&o.out, "output-file", "o", "", "file that the plan is written to, or the folder for several; default: plan.json, or plans")
 	return cmd
 }
 
@@ -51,26 +52,39 @@ func planFindings(ctx context.Context, s Streams, o planOptions, names []string)
 	if err != nil {
 		return err
 	}
-	if len(chosen) > 1 {
-		if err := os.MkdirAll(o.out, 0o700); err != nil {
-			return &knowngood.Error{Kind: knowngood.Usage, Op: "write the plans", Err: err}
+	if o.out == "" {
+		o.out = "plan.json"
+		if len(chosen) > 1 {
+			o.out = "plans"
 		}
 	}
-	for _, f := range chosen {
-		plan, err := ses.planFinding(ctx, g, f)
-		if err != nil {
-			if ctx.Err() != nil {
-				return knowngood.E(knowngood.Interrupted, "plan "+f.ID, "interrupted; nothing was changed")
-			}
-			return err
+	if len(chosen) > 1 {
+		if err := os.MkdirAll(o.out, 0o700); err != nil {
+			return (&knowngood.Error{Kind: knowngood.Usage, Op: "write the plans", Err: err}).WithHint("-o names a folder where there are several plans")
 		}
+	}
+	var failed []error
+	for _, f := range chosen {
 		file := o.out
 		if len(chosen) > 1 {
 			file = filepath.Join(o.out, f.ID+".json")
 		}
-		if err := deliverPlan(s, plan, file); err != nil {
-			return err
+		plan, err := ses.planFinding(ctx, g, f)
+		if err == nil {
+			err = deliverPlan(s, plan, file)
 		}
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return knowngood.E(knowngood.Interrupted, "plan "+f.ID, "interrupted; nothing was changed")
+		case err != nil && len(chosen) == 1:
+			return err
+		case err != nil:
+			printError(s.Err, err)
+			failed = append(failed, err)
+		}
+	}
+	if len(failed) > 0 {
+		return knowngood.E(knowngood.KindOf(failed[0]), "plan", "of %d findings %d could not be planned", len(chosen), len(failed))
 	}
 	return nil
 }
@@ -90,15 +104,17 @@ func (ses *session) choose(ctx context.Context, names []string) ([]knowngood.Fin
 	for _, name := range names {
 		var match []knowngood.Finding
 		for _, f := range open {
-			if f.Resource.ID == name || strings.HasPrefix(f.ID, name) {
+			if f.Resource.ID == name || f.Title == name || strings.HasPrefix(f.ID, name) {
 				match = append(match, f)
 			}
 		}
 		switch len(match) {
 		case 0:
-			return nil, knowngood.E(knowngood.Usage, "plan "+name, "no open finding has this id or resource").WithHint("%s", hintOf(open))
+			return nil, knowngood.E(knowngood.Usage, "plan "+name, "no finding that is open has this id, resource or name").WithHint("%s", hintOf(open))
 		case 1:
-			out = append(out, match[0])
+			if !slices.ContainsFunc(out, func(f knowngood.Finding) bool { return f.ID == match[0].ID }) {
+				out = append(out, match[0])
+			}
 		default:
 			ids := make([]string, len(match))
 			for i, f := range match {
@@ -124,20 +140,30 @@ func hintOf(open []knowngood.Finding) string {
 // planFinding plans the fix of a finding, if a fresh read still finds its
 // resource wrong.
 func (ses *session) planFinding(ctx context.Context, g *governance, f knowngood.Finding) (*knowngood.Plan, error) {
+	if f.State == knowngood.FindingRemediating {
+		return nil, knowngood.E(knowngood.Conflict, "plan "+f.ID, "the run %s acts on it", f.RunID).WithHint("if it was interrupted, `knowngood apply %s` goes on with it", f.RunID)
+	}
 	remediation, err := g.remediation(f.Rule)
 	if err != nil {
 		return nil, err
 	}
 	r := ses.remediator(g, nil)
 	item, err := r.Verifier.Reader.Read(ctx, f.Resource)
-	if err != nil {
+	switch {
+	case knowngood.KindOf(err) == knowngood.NotFound:
+		return nil, knowngood.E(knowngood.Refused, "plan "+f.ID, "%s is gone, so there is nothing to fix", f.Resource.ID)
+	case err != nil:
 		return nil, err
 	}
 	verdict, err := g.Evaluate(f.Rule, item, ses.clock.Now())
 	if err != nil {
 		return nil, err
 	}
-	if verdict.Compliance != knowngood.NonCompliant {
+	switch verdict.Compliance {
+	case knowngood.NonCompliant:
+	case knowngood.InsufficientData:
+		return nil, knowngood.E(knowngood.Incomplete, "plan "+f.ID, "a fresh read can't tell how %s stands: %s", f.Resource.ID, verdict.Annotation)
+	default:
 		return nil, knowngood.E(knowngood.Refused, "plan "+f.ID, "a fresh read finds %s %s, so there is nothing to fix", f.Resource.ID, verdict.Compliance).
 			WithHint("`knowngood scan` brings the findings up to date")
 	}
@@ -147,9 +173,6 @@ func (ses *session) planFinding(ctx context.Context, g *governance, f knowngood.
 	}
 	if why := remedy.NeedsApproval(plan); why != nil {
 		err = r.Findings.Waiting(ctx, f.ID, fmt.Sprintf("the plan %s waits for an approval: %s", short(plan.Hash), why[0]))
-		if knowngood.KindOf(err) == knowngood.Conflict {
-			err = knowngood.E(knowngood.Conflict, "plan "+f.ID, "the run %s acts on it", f.RunID)
-		}
 	}
 	return plan, err
 }

@@ -29,16 +29,25 @@ func deliverPlan(s Streams, plan *knowngood.Plan, file string) error {
 		return err
 	}
 	if err := os.WriteFile(file, raw, 0o600); err != nil {
-		return err
+		return &knowngood.Error{Kind: knowngood.Usage, Op: "write the plan", Err: err}
 	}
 	printPlan(s.Out, plan)
 	fmt.Fprintf(s.Out, "\nNothing was changed. The plan is in %s.\n", file)
 	if remedy.NeedsApproval(plan) != nil {
-		fmt.Fprintf(s.Err, "next: knowngood approve %s, then knowngood apply %s\n", file, file)
+		fmt.Fprintf(s.Err, "next: %s, then knowngood apply %s\n", approveCommand(plan, file), file)
 		return nil
 	}
 	fmt.Fprintf(s.Err, "next: knowngood apply %s\n", file)
 	return nil
+}
+
+// approveCommand is how a plan is approved.
+func approveCommand(p *knowngood.Plan, file string) string {
+	command := "knowngood approve " + file
+	if len(p.Incomplete) > 0 {
+		command += " --incomplete"
+	}
+	return command
 }
 
 // printPlan shows a plan whole: each call in order, what it changes, what
@@ -50,17 +59,17 @@ func printPlan(w io.Writer, p *knowngood.Plan) {
 		fmt.Fprintf(w, ", as %s", p.Role)
 	}
 	fmt.Fprintf(w, "\n\n")
-	printCalls(w, "  ", p.Parts[0].Calls)
+	printCalls(w, p, p.Parts[0].Calls)
 	printChange(w, "  ", p)
 	for _, part := range p.Parts[1:] {
 		fmt.Fprintf(w, "\nOnly if %s: %s\n", conditions(part.When), counts(part.Calls))
-		printCalls(w, "  ", part.Calls)
+		printCalls(w, p, part.Calls)
 	}
 	for _, why := range p.Incomplete {
 		fmt.Fprintf(w, "\nIncomplete: %s\n", why)
 	}
 	fmt.Fprintln(w)
-	wrapped(w, "", "IAM actions: ", p.Actions)
+	wrapped(w, "IAM actions: ", p.Actions)
 	if why := remedy.NeedsApproval(p); why != nil {
 		fmt.Fprintf(w, "Needs an approval: %s\n", strings.Join(why, "; "))
 	}
@@ -82,25 +91,35 @@ func printChange(w io.Writer, indent string, p *knowngood.Plan) {
 	}
 }
 
+// pageWidth is how wide text that can be broken gets.
+const pageWidth = 110
+
 // wrapped writes a list over as many lines as it needs, under a title.
-func wrapped(w io.Writer, indent, title string, list []string) {
-	const width = 110
-	line := indent + title
-	under := strings.Repeat(" ", len(line))
+func wrapped(w io.Writer, title string, list []string) {
+	for _, line := range folded(list, pageWidth-len(title)) {
+		fmt.Fprintln(w, title+line)
+		title = strings.Repeat(" ", len(title))
+	}
+}
+
+// folded joins a list with commas into lines of at most a width.
+func folded(list []string, width int) []string {
+	var lines []string
+	line := ""
 	for i, e := range list {
 		if i < len(list)-1 {
 			e += ","
 		}
-		if len(line)+1+len(e) > width && strings.TrimSpace(line) != "" && line != under {
-			fmt.Fprintln(w, strings.TrimRight(line, " "))
-			line = under
+		if line != "" && len(line)+1+len(e) > width {
+			lines = append(lines, line)
+			line = ""
 		}
-		if line != under && line != indent+title {
+		if line != "" {
 			line += " "
 		}
 		line += e
 	}
-	fmt.Fprintln(w, line)
+	return append(lines, line)
 }
 
 func properties(list []knowngood.Property) string {
@@ -147,21 +166,62 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-func printCalls(w io.Writer, indent string, calls []knowngood.Call) {
-	for i, c := range calls {
-		printCall(w, indent, i+1, c)
-	}
+// callTable shows the calls of a plan, numbered, in lines of their own.
+type callTable struct {
+	rows   [][]string
+	number map[string]int // of the main part's calls, by id
 }
 
-func printCall(w io.Writer, indent string, number int, c knowngood.Call) {
-	effect := ""
+func newCallTable(p *knowngood.Plan) *callTable {
+	t := &callTable{rows: [][]string{{"", "", "call", "on", "effect", "taken back by"}}, number: map[string]int{}}
+	for i, c := range p.Parts[0].Calls {
+		t.number[c.ID] = i + 1
+	}
+	return t
+}
+
+// add adds a call.
+func (t *callTable) add(number int, c knowngood.Call) {
+	row := []string{fmt.Sprintf("%3d", number), class(c.Class), c.Service + ":" + c.Operation, t.summary(c.Input), "", ""}
 	if c.Class == knowngood.Write {
-		effect = string(c.Effect)
-		if c.Effect != knowngood.Irreversible && c.Inverse != "" {
-			effect += ": " + c.Inverse
+		row[4] = string(c.Effect)
+		if c.Effect != knowngood.Irreversible {
+			row[5] = c.Inverse
 		}
 	}
-	fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("%s%3d %-6s %-38s %-52s %s", indent, number, class(c.Class), c.Service+":"+c.Operation, summary(c.Input), effect), " "))
+	t.rows = append(t.rows, row)
+}
+
+func printCalls(w io.Writer, p *knowngood.Plan, calls []knowngood.Call) {
+	t := newCallTable(p)
+	for i, c := range calls {
+		t.add(i+1, c)
+	}
+	columns(w, "  ", t.rows)
+}
+
+// columns writes rows so that their cells stand under each other. The last cell
+// of a row may be of any length.
+func columns(w io.Writer, indent string, rows [][]string) {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row[:len(row)-1] {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], len([]rune(cell)))
+		}
+	}
+	for _, row := range rows {
+		line := indent
+		for i, cell := range row {
+			line += cell
+			if i < len(row)-1 {
+				line += strings.Repeat(" ", widths[i]-len([]rune(cell))+2)
+			}
+		}
+		fmt.Fprintln(w, strings.TrimRight(line, " "))
+	}
 }
 
 func class(c knowngood.CallClass) string {
@@ -172,11 +232,11 @@ func class(c knowngood.CallClass) string {
 }
 
 // summaryWidth bounds what is shown of a call's input; the plan's file has all.
-const summaryWidth = 52
+const summaryWidth = 56
 
 // summary shows the most telling members of a call's input: ids first, for what
 // is acted on matters most.
-func summary(input any) string {
+func (t *callTable) summary(input any) string {
 	in, _ := input.(map[string]any)
 	keys := slices.SortedFunc(maps.Keys(in), func(a, b string) int {
 		if ra, rb := rank(a), rank(b); ra != rb {
@@ -186,7 +246,7 @@ func summary(input any) string {
 	})
 	out := ""
 	for _, k := range keys {
-		v := shown(in[k])
+		v := t.shown(in[k])
 		if v == "" || k == "ClientToken" {
 			continue
 		}
@@ -207,7 +267,7 @@ func summary(input any) string {
 }
 
 // selfSpeaking values need no name before them: vol-0f3a…, and what is new.
-var selfSpeaking = regexp.MustCompile(`^[a-z]{1,6}-[0-9a-f]{8,17}$|^\(new [A-Za-z]+\)$`)
+var selfSpeaking = regexp.MustCompile(`^[a-z]{1,6}-[0-9a-f]{8,17}$|^\(new [A-Za-z]+( of \d+)?\)$`)
 
 func rank(member string) int {
 	switch {
@@ -222,18 +282,23 @@ func rank(member string) int {
 }
 
 // shown is a planned value for people; "" for what is not worth a line.
-func shown(v any) string {
+func (t *callTable) shown(v any) string {
 	switch v := v.(type) {
 	case map[string]any:
 		if ref, ok := v["$ref"].(map[string]any); ok {
 			path, _ := ref["path"].(string)
-			return "(new " + strings.TrimSuffix(path[strings.LastIndex(path, ".")+1:], "Id") + ")"
+			from, _ := ref["from"].(string)
+			made := "new " + strings.TrimSuffix(path[strings.LastIndex(path, ".")+1:], "Id")
+			if n := t.number[from]; n > 0 {
+				made += fmt.Sprintf(" of %d", n)
+			}
+			return "(" + made + ")"
 		}
 		return ""
 	case []any:
 		var parts []string
 		for _, e := range v {
-			if s := shown(e); s != "" {
+			if s := t.shown(e); s != "" {
 				parts = append(parts, s)
 			}
 		}

@@ -13,12 +13,13 @@ import (
 // in one line, or each step where the runbook names no stages.
 type progress struct {
 	w      io.Writer
+	title  string            // a line that comes before; "": none
 	stages map[string]string // name by step
 	begun  bool
 }
 
-func newProgress(w io.Writer, stages []remedy.Stage) *progress {
-	p := &progress{w: w, stages: map[string]string{}}
+func newProgress(w io.Writer, title string, stages []remedy.Stage) *progress {
+	p := &progress{w: w, title: title, stages: map[string]string{}}
 	for _, s := range stages {
 		p.stages[s.Step] = s.Name
 	}
@@ -27,6 +28,10 @@ func newProgress(w io.Writer, stages []remedy.Stage) *progress {
 
 // entry takes an entry of the run's log.
 func (p *progress) entry(_ *knowngood.Plan, e knowngood.LogEntry) {
+	if p.title != "" {
+		fmt.Fprintln(p.w, p.title)
+		p.title = ""
+	}
 	if e.Kind != knowngood.EntryStepEnded {
 		return
 	}

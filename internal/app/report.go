@@ -9,12 +9,10 @@ import (
 	"github.com/knowngood/knowngood/internal/remedy"
 )
 
-// printReport shows a scan as a table.
+// printReport shows a scan as a table. Its last line counts.
 func printReport(w io.Writer, r *scanReport) {
 	fmt.Fprintln(w, scanLine(r))
-	for _, f := range r.Findings {
-		fmt.Fprintln(w, findingLine(f))
-	}
+	printFindings(w, r.Findings)
 	if len(r.Residuals) > 0 {
 		fmt.Fprintln(w, "\nLeft behind by remediations")
 		for _, left := range r.Residuals {
@@ -38,8 +36,21 @@ func printReport(w io.Writer, r *scanReport) {
 		}
 	}
 	fmt.Fprintf(w, "\n%d evaluated, %d failed, %d not evaluated, %d unreadable\n", evaluated, failed, len(r.NotEvaluated), len(r.Unreadable))
-	if len(r.Findings) > 0 {
-		fmt.Fprintf(w, "next: knowngood plan %s -o plan.json  (reads only: it shows what the fix would do)\n", r.Findings[0].ID)
+}
+
+// printNext says which runs may have been interrupted, and what may be done about
+// the first finding that waits for nobody.
+func printNext(w io.Writer, found []knowngood.Finding) {
+	for _, f := range found {
+		if f.State == knowngood.FindingRemediating {
+			fmt.Fprintf(w, "the run %s acts on %s; if it was interrupted, knowngood apply %s goes on with it\n", f.RunID, f.ID, f.RunID)
+		}
+	}
+	for _, f := range found {
+		if f.State == knowngood.FindingOpen || f.State == knowngood.FindingUnverified {
+			fmt.Fprintf(w, "next: knowngood plan %s  (reads only; it shows what the fix would do)\n", f.ID)
+			return
+		}
 	}
 }
 
@@ -55,16 +66,20 @@ func scanLine(r *scanReport) string {
 		plural(len(r.Evaluations), "evaluation"), plural(r.Calls, "call"), r.Seconds)
 }
 
-func findingLine(f knowngood.Finding) string {
-	state := ""
-	if f.State != knowngood.FindingOpen {
-		state = " [" + string(f.State) + "]"
+// printFindings shows each finding in a line.
+func printFindings(w io.Writer, found []knowngood.Finding) {
+	rows := make([][]string, len(found))
+	for i, f := range found {
+		what := f.Annotation
+		if f.Title != "" {
+			what = f.Title + ": " + what
+		}
+		if f.State != knowngood.FindingOpen {
+			what += " [" + string(f.State) + "]"
+		}
+		rows[i] = []string{string(f.Severity), f.ID, f.Rule, f.Resource.ID, what}
 	}
-	what := f.Annotation
-	if f.Title != "" {
-		what = f.Title + ": " + what
-	}
-	return fmt.Sprintf("  %-8s %s  %-40s %-22s %s%s", f.Severity, f.ID, f.Rule, f.Resource.ID, what, state)
+	columns(w, "  ", rows)
 }
 
 func residualLine(r knowngood.Residual) string {

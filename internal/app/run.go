@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,13 +28,13 @@ func newRun(s Streams) *cobra.Command {
 		Long: `Plans a runbook: every call that it would make, in order, without making a write.
 RUNBOOK is the name of one in the library, or a file. The plan goes into a file
 (-o) that "approve" and "apply" take.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: takes(cobra.MinimumNArgs(1), "a runbook's name or file, and its parameters"),
 		RunE: func(cmd *cobra.Command, args []string) error { return planRun(cmd.Context(), s, o, args[0], args[1:]) },
 	}
 	o.register(cmd)
 	cmd.Flags().BoolVar(&o.plan, "plan", false, "plan, and do nothing")
 	cmd.Flags().StringVarP(&o.out, "output-file", "o", "plan.json", "file that the plan is written to")
-	cmd.Flags().StringVar(&o.resource, "resource", "", "id of the resource that is acted on; default: the value of the first parameter")
+	cmd.Flags().StringVar(&o.resource, "resource", "", "id of the resource that is acted on; default: the parameter that the library says, or the first")
 	return cmd
 }
 
@@ -45,9 +46,6 @@ func planRun(ctx context.Context, s Streams, o runOptions, name string, args []s
 	if err != nil {
 		return err
 	}
-	if o.resource == "" {
-		o.resource = first
-	}
 	ses, err := o.open(ctx)
 	if err != nil {
 		return err
@@ -58,6 +56,16 @@ func planRun(ctx context.Context, s Streams, o runOptions, name string, args []s
 		return err
 	}
 	resource := knowngood.ResourceKey{Account: ses.place.Account, Region: ses.place.Region, ID: o.resource}
+	if on := book.Entry.Resource; on != nil {
+		id, _ := params[on.Parameter].(string)
+		if o.resource != "" && o.resource != id {
+			return knowngood.E(knowngood.Usage, "run "+name, "--resource %s: the runbook acts on what its parameter %s names", o.resource, on.Parameter)
+		}
+		resource.Type, resource.ID = on.Type, id
+	}
+	if resource.ID == "" {
+		resource.ID = first
+	}
 	plan, err := ses.remediator(&governance{rules: &rule.Set{}}, nil).Plan(ctx, ses.place, book, params, resource, nil)
 	if err != nil {
 		return err
@@ -80,6 +88,9 @@ func parseParams(args []string) (params knowngood.Params, first string, err erro
 	}
 	return params, first, nil
 }
+
+// runID is the form of what newRunID gives.
+var runID = regexp.MustCompile(`^run-[0-9a-f]{16}$`)
 
 func newRunID() string {
 	var b [8]byte

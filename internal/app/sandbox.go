@@ -33,7 +33,7 @@ func newSandbox(s Streams) *cobra.Command {
 It prints the exports that a shell needs, then serves until it is interrupted.
 What it does not simulate answers 501 and the operation's name. With --state its
 estate outlives it. docs/sandbox.md has the control API: time, faults, forks.`,
-		Args: cobra.NoArgs,
+		Args: noArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return serveSandbox(cmd.Context(), s, o) },
 	}
 	cmd.Flags().IntVar(&o.port, "port", 0, "port to listen on; 0 takes a free one")
@@ -62,6 +62,15 @@ func loadScenario(ctx context.Context, box *sandbox.Sandbox, name, dir string) e
 		return &knowngood.Error{Kind: knowngood.Invalid, Op: "build the estate", Err: err}
 	}
 	return nil
+}
+
+// scenarios names the estates that ship.
+func scenarios() []string {
+	files, _ := fs.Glob(library.FS, "scenarios/*.yaml") // the pattern is right
+	for i, f := range files {
+		files[i] = strings.TrimSuffix(filepath.Base(f), ".yaml")
+	}
+	return files
 }
 
 // fastest is the greatest speed: beyond it, the clock of a sandbox that is left

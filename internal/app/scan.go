@@ -27,7 +27,7 @@ func newScan(s Streams) *cobra.Command {
 		Long: `Reads the resources that the rules look at, judges them, and lists the findings.
 It makes reads only. Exit code 3: there are findings; 6: something could not be
 read or evaluated.`,
-		Args: cobra.NoArgs,
+		Args: noArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runScan(cmd.Context(), s, o) },
 	}
 	o.awsOptions.register(cmd)
@@ -64,6 +64,9 @@ func runScan(ctx context.Context, s Streams, o scanOptions) error {
 	}
 	if err != nil {
 		return err
+	}
+	if o.output == outputTable {
+		printNext(s.Err, report.Findings)
 	}
 	return report.verdict()
 }
@@ -111,7 +114,7 @@ func (ses *session) scan(ctx context.Context, g *governance, progress func(inven
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	report.Resources, report.Unreadable = len(items), unreadable
+	report.Resources, report.Unreadable = len(items), append([]knowngood.ReadError{}, unreadable...)
 	for _, n := range stats.Calls {
 		report.Calls += n
 	}
@@ -134,7 +137,7 @@ func (ses *session) scan(ctx context.Context, g *governance, progress func(inven
 	if err != nil {
 		return nil, err
 	}
-	report.Findings = slices.DeleteFunc(all, func(f knowngood.Finding) bool {
+	report.Findings = slices.DeleteFunc(append([]knowngood.Finding{}, all...), func(f knowngood.Finding) bool {
 		return f.State == knowngood.FindingClosed || f.Resource.Account != ses.place.Account || f.Resource.Region != ses.place.Region
 	})
 	if report.Residuals, err = ses.residuals(ctx, items); err != nil {

@@ -3,10 +3,13 @@ package app
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,9 +30,9 @@ import (
 type awsOptions struct{ profile, region, endpointURL, state string }
 
 func (o *awsOptions) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.profile, "profile", "", "profile of the AWS configuration")
-	cmd.Flags().StringVar(&o.region, "region", "", "Region")
-	cmd.Flags().StringVar(&o.endpointURL, "endpoint-url", "", "endpoint in place of AWS's own")
+	cmd.Flags().StringVar(&o.profile, "profile", "", "profile of the AWS configuration; default: AWS_PROFILE")
+	cmd.Flags().StringVar(&o.region, "region", "", "Region; default: the profile's, or AWS_REGION")
+	cmd.Flags().StringVar(&o.endpointURL, "endpoint-url", "", "endpoint in place of AWS's own; default: AWS_ENDPOINT_URL")
 	cmd.Flags().StringVar(&o.state, "state", ".knowngood", "folder that holds what knowngood remembers")
 }
 
@@ -44,7 +47,8 @@ type session struct {
 	clock     knowngood.Clock
 	place     knowngood.Place
 	principal string // ARN
-	loopback  bool   // the endpoint is on this machine
+	state     string // folder of the store
+	loopback  bool   // every call goes to this machine
 }
 
 // config is the standard chain's configuration.
@@ -57,8 +61,17 @@ func (o awsOptions) config(ctx context.Context) (awsapi.Config, error) {
 	if err != nil {
 		return cfg, (&knowngood.Error{Kind: knowngood.Credentials, Op: "read the AWS configuration", Err: err}).WithHint("`aws configure list` shows what is configured")
 	}
-	if cfg.Region == "" {
+	switch {
+	case cfg.Region == "":
 		return cfg, knowngood.E(knowngood.Usage, "find the Region", "none is configured").WithHint("give --region, or set AWS_REGION")
+	case !regionName.MatchString(cfg.Region):
+		return cfg, knowngood.E(knowngood.Usage, "find the Region", "%q is no Region's name; expected one such as eu-west-1", cfg.Region).WithHint("it comes from --region, AWS_REGION or the profile")
+	}
+	for _, endpoint := range endpoints(cfg) {
+		if u, err := url.Parse(endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return cfg, knowngood.E(knowngood.Usage, "find the endpoint", "%q is no URL; expected one such as http://127.0.0.1:4566", endpoint).
+				WithHint("it comes from --endpoint-url, AWS_ENDPOINT_URL or the profile")
+		}
 	}
 	return cfg, nil
 }
@@ -72,16 +85,29 @@ func (o awsOptions) open(ctx context.Context) (*session, error) {
 	return newSession(ctx, cfg, knowngood.WallClock{}, o.state)
 }
 
+// regionName is the form that the names of all partitions' Regions have. A Region
+// may be newer than the models, so that a list would not do.
+var regionName = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-\d{1,2}$`)
+
+// endpoints are those that are configured in place of AWS's own.
+func endpoints(cfg awsapi.Config) []string {
+	var out []string
+	if cfg.EndpointURL != "" {
+		out = append(out, cfg.EndpointURL)
+	}
+	return slices.AppendSeq(out, maps.Values(cfg.ServiceEndpoints))
+}
+
 // newSession finds out who calls where, and opens the store in a folder.
 func newSession(ctx context.Context, cfg awsapi.Config, clock knowngood.Clock, state string) (*session, error) {
 	client, err := awsapi.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{catalog: cfg.Catalog, client: client, clock: clock, loopback: onLoopback(cfg.EndpointURL)}
+	s := &session{catalog: cfg.Catalog, client: client, clock: clock, state: state, loopback: onLoopback(cfg)}
 	who, err := client.Call(ctx, "sts", "GetCallerIdentity", nil)
 	if err != nil {
-		return nil, callerError(err)
+		return nil, awsError("find out who calls", err, cfg)
 	}
 	partition, err := cfg.Catalog.Partition(cfg.Region)
 	if err != nil {
@@ -130,30 +156,42 @@ func (s *session) remediator(g *governance, onEntry func(*knowngood.Plan, knowng
 	}
 }
 
-// callerError gives an error of the first call its kind.
-func callerError(err error) error {
-	kind := knowngood.Other
+// awsError gives a call's error its kind, and says what may help.
+func awsError(op string, err error, cfg awsapi.Config) error {
+	out := &knowngood.Error{Op: op, Err: err}
 	var e *awsapi.Error
-	if errors.As(err, &e) {
-		switch e.Code {
-		case awsapi.CodeNoCredentials, "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException":
-			kind = knowngood.Credentials
-		}
+	if !errors.As(err, &e) {
+		return out
 	}
-	out := &knowngood.Error{Kind: kind, Op: "find out who calls", Err: err}
-	if kind == knowngood.Credentials {
+	switch e.Code {
+	case awsapi.CodeNoCredentials, "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException":
+		out.Kind = knowngood.Credentials
 		return out.WithHint("sign in with the AWS CLI, or set AWS_PROFILE; `aws sts get-caller-identity` must work")
+	case awsapi.CodeNoResponse:
+		if at := endpoints(cfg); len(at) > 0 {
+			return out.WithHint("does anything serve AWS at %s? It comes from --endpoint-url, AWS_ENDPOINT_URL or the profile", strings.Join(at, ", "))
+		}
+		return out.WithHint("is there a way to AWS from here (HTTPS_PROXY), and is %s the right Region?", cfg.Region)
 	}
 	return out
 }
 
-func onLoopback(endpoint string) bool {
-	u, err := url.Parse(endpoint)
-	if err != nil || endpoint == "" {
+// onLoopback says whether every call goes to this machine.
+func onLoopback(cfg awsapi.Config) bool {
+	if cfg.EndpointURL == "" {
 		return false
 	}
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	for _, endpoint := range endpoints(cfg) {
+		u, err := url.Parse(endpoint)
+		if err != nil {
+			return false
+		}
+		ip := net.ParseIP(u.Hostname())
+		if u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return false
+		}
+	}
+	return true
 }
 
 // me names this process as the owner of a lease.

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -242,16 +241,7 @@ func (s *stage) open(ctx context.Context, state string) error {
 // build makes the estate: a scenario, then calls of the test's own.
 func (s *stage) build(ctx context.Context) error {
 	if s.Given.Scenario != "" {
-		file := "scenarios/" + s.Given.Scenario + ".yaml"
-		data, err := fs.ReadFile(library.FS, file)
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
-			file = filepath.Join(s.dir, s.Given.Scenario)
-			data, err = os.ReadFile(file)
-		}
-		if err != nil {
-			return knowngood.E(knowngood.Invalid, "test "+s.Name, "the scenario %s is neither in the library nor a file", s.Given.Scenario)
-		}
-		if err := s.box.Load(ctx, file, data); err != nil {
+		if err := loadScenario(ctx, s.box, s.Given.Scenario, s.dir); err != nil {
 			return &knowngood.Error{Kind: knowngood.Invalid, Op: "test " + s.Name, Err: err}
 		}
 	}

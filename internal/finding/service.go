@@ -172,6 +172,9 @@ func (s *Service) Remediating(ctx context.Context, id, runID string) error {
 	if f.State == knowngood.FindingRemediating && f.RunID != runID {
 		return knowngood.E(knowngood.Conflict, "finding "+f.ID, "the run %s acts on it", f.RunID)
 	}
+	if f.State == knowngood.FindingClosed {
+		return knowngood.E(knowngood.Conflict, "finding "+f.ID, "it is closed: %s", f.Reason)
+	}
 	return s.change(ctx, id, Start, "", func(f *knowngood.Finding) error {
 		f.RunID, f.NextTry = runID, nil
 		return nil

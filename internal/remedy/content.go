@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strings"
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/internal/runbook"
@@ -47,7 +48,7 @@ func (c *Content) Runbook(name string) (*Runbook, error) {
 	raw, err := fs.ReadFile(c.files, path.Join("runbooks", name+".yaml"))
 	if err != nil {
 		if raw, err = os.ReadFile(name); err != nil {
-			return nil, knowngood.E(knowngood.Invalid, "read the runbook", "%s is neither in the library nor a file that can be read", name)
+			return nil, knowngood.E(knowngood.Invalid, "read the runbook", "%s is neither in the library nor a file that can be read", name).WithHint("the library has %s", strings.Join(c.names(), ", "))
 		}
 	}
 	d, err := runbook.Parse(name, raw)
@@ -60,6 +61,15 @@ func (c *Content) Runbook(name string) (*Runbook, error) {
 	}
 	sum := sha256.Sum256(raw)
 	return &Runbook{d, knowngood.DocumentRef{Name: name, SHA256: hex.EncodeToString(sum[:]), Content: string(raw)}, entry}, nil
+}
+
+// names are those of the library's runbooks, sorted.
+func (c *Content) names() []string {
+	found, _ := fs.Glob(c.files, "runbooks/*.yaml") // the pattern is right
+	for i, file := range found {
+		found[i] = strings.TrimSuffix(path.Base(file), ".yaml")
+	}
+	return found
 }
 
 // Entry gives what is said beside a runbook.

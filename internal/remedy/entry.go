@@ -21,6 +21,14 @@ type Entry struct {
 	After          []Line        `yaml:"after"`
 	Stages         []Stage       `yaml:"stages"`
 	Residual       *KeepOriginal `yaml:"residual"`
+	Resource       *ActsOn       `yaml:"resource"`
+}
+
+// ActsOn says which resource a runbook acts on: its type, and the parameter that
+// holds its id. A run that nothing was found for locks that resource by it.
+type ActsOn struct {
+	Type      string `yaml:"type"`
+	Parameter string `yaml:"parameter"`
 }
 
 // Downtime estimates for how long a resource is out of service: a range in

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/gowebpki/jcs"
@@ -81,7 +82,7 @@ func DecodePlan(file string, raw []byte) (*knowngood.Plan, error) {
 	if err := d.Decode(&p); err != nil {
 		return nil, &knowngood.Error{Kind: knowngood.Invalid, Op: "read the plan", Err: &knowngood.FileError{
 			Position: knowngood.Position{File: file, Line: lineOf(raw, err, d)},
-			Problem:  strings.TrimPrefix(err.Error(), "json: "),
+			Problem:  problemOf(err),
 			Want:     "a plan file as `knowngood plan -o FILE` writes it",
 		}}
 	}
@@ -131,12 +132,25 @@ func normalise(p *knowngood.Plan) {
 	}
 }
 
+// problemOf is a decoding error for people.
+func problemOf(err error) string {
+	switch {
+	case errors.Is(err, io.EOF):
+		return "it is empty"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "it ends too early"
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
+}
+
 // lineOf is the line, from 1, at which decoding failed.
 func lineOf(raw []byte, err error, d *json.Decoder) int {
 	offset := d.InputOffset()
 	var syntax *json.SyntaxError
 	var wrongType *json.UnmarshalTypeError
 	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		offset = int64(len(raw))
 	case errors.As(err, &syntax):
 		offset = syntax.Offset
 	case errors.As(err, &wrongType):

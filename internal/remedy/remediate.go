@@ -87,7 +87,11 @@ type Result struct {
 // Plan plans a runbook. With a finding, the plan is for it and its rule.
 func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runbook, params knowngood.Params, resource knowngood.ResourceKey, f *knowngood.Finding) (*knowngood.Plan, error) {
 	if problems := book.Document.Validate(r.Catalog); len(problems) > 0 {
-		return nil, &knowngood.Error{Kind: knowngood.Invalid, Op: "validate " + book.Ref.Name, Err: problems[0]}
+		all := make([]error, len(problems))
+		for i, p := range problems {
+			all[i] = p
+		}
+		return nil, &knowngood.Error{Kind: knowngood.Invalid, Op: "validate " + book.Ref.Name, Err: errors.Join(all...)}
 	}
 	bound, err := book.Document.BindParameters(params)
 	if err != nil {
@@ -140,7 +144,7 @@ func (r *Remediator) Apply(ctx context.Context, plan *knowngood.Plan, decisions 
 		return Result{}, err
 	}
 	if known.State.Ended() {
-		return Result{RunID: plan.RunID, State: known.State, Message: known.Message}, nil
+		return r.ended(ctx, plan, known)
 	}
 	epoch, err := r.Runs.Acquire(ctx, plan.RunID, r.Owner, time.Now(), leaseTime, r.Dead)
 	if err != nil {
@@ -151,6 +155,18 @@ func (r *Remediator) Apply(ctx context.Context, plan *knowngood.Plan, decisions 
 	go r.renew(renewing, plan.RunID, epoch)
 	result, err := r.carryOut(ctx, plan, epoch, decisions, retry)
 	return result, errors.Join(err, r.Runs.Release(context.WithoutCancel(ctx), plan.RunID, epoch))
+}
+
+// ended tells again how a run ended: as a result, or as the refusal that it was.
+func (r *Remediator) ended(ctx context.Context, plan *knowngood.Plan, run knowngood.Run) (Result, error) {
+	log, err := r.Log.Entries(ctx, run.ID)
+	if err != nil {
+		return Result{}, err
+	}
+	if run.State == knowngood.RunFailed && !hasEnded(log) {
+		return Result{}, knowngood.E(knowngood.Refused, "apply plan "+plan.Hash[:12], "%s", run.Message)
+	}
+	return Result{RunID: run.ID, State: run.State, Message: run.Message}, nil
 }
 
 // renew keeps a lease until the context ends. One that was lost shows at the
@@ -204,7 +220,12 @@ func (r *Remediator) carryOut(ctx context.Context, plan *knowngood.Plan, epoch i
 		return Result{}, err
 	}
 	if plan.Finding != "" && !hasEnded(log) {
-		if err := r.Findings.Remediating(ctx, plan.Finding, plan.RunID); err != nil {
+		err := r.Findings.Remediating(ctx, plan.Finding, plan.RunID)
+		if knowngood.KindOf(err) == knowngood.Conflict && len(log) == 0 {
+			err = knowngood.E(knowngood.Refused, "apply plan "+plan.Hash[:12], "%w", err)
+			return Result{}, errors.Join(err, r.abandon(ctx, plan, epoch, err))
+		}
+		if err != nil {
 			return Result{}, err
 		}
 	}
@@ -261,14 +282,20 @@ func hasEnded(log []knowngood.LogEntry) bool {
 }
 
 // drifted ends a run whose plan no longer fits the world, before its first
-// write: it can never be applied, and must not keep its resource locked.
+// write.
 func (r *Remediator) drifted(ctx context.Context, plan *knowngood.Plan, epoch int64, drift error) (Result, error) {
-	errs := []error{drift, r.Log.Append(ctx, plan.RunID, epoch, nil, knowngood.RunFailed, drift.Error(), nil)}
+	errs := []error{drift, r.abandon(ctx, plan, epoch, drift)}
 	if plan.Finding != "" {
 		// The plan was wrong, not the runbook: that is no attempt.
 		errs = append(errs, r.Findings.Failed(ctx, plan.Finding, drift.Error(), knowngood.Retry{}))
 	}
 	return Result{}, errors.Join(errs...)
+}
+
+// abandon ends a run that has written nothing: its plan can never be applied, and
+// must not keep its resource locked.
+func (r *Remediator) abandon(ctx context.Context, plan *knowngood.Plan, epoch int64, why error) error {
+	return r.Log.Append(ctx, plan.RunID, epoch, nil, knowngood.RunFailed, why.Error(), nil)
 }
 
 // verify reads afresh what the run was for, tells the finding, and ends the run.
