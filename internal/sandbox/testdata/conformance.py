@@ -40,7 +40,7 @@ class Test:
     def client(self, service, region="eu-west-1", keys=None):
         given = {} if keys is None else dict(
             aws_access_key_id=keys["AccessKeyId"], aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys.get("SessionToken"))
-        config = botocore.config.Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, read_timeout=30)
+        config = botocore.config.Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, inject_host_prefix=False, read_timeout=30)
         return boto3.client(service, region_name=region, config=config, **given)
 
     def wait(self, seconds):

@@ -100,8 +100,6 @@ def sts(t):
     t.error("a key that is none", "InvalidClientTokenId", lambda: t.client("sts", keys=dict(k, AccessKeyId="AKIAIOSFODNN7EXAMPLE")).get_caller_identity(), 403)
     t.error("longer than the role allows", "ValidationError", lambda: assume(bob, "bobs", DurationSeconds=7200))
     t.wait(3700)
-    if t.now().year < 2000:
-        raise AssertionError("time stands")
     t.error("a session ends", "ExpiredToken", lambda: t.client("sts", keys=got["Credentials"]).get_caller_identity(), 403)
 
 
