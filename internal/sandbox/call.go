@@ -23,6 +23,8 @@ type call struct {
 	who       accessKey
 	operation *awsapi.Operation
 	request   Request
+	me        *identity // once identity was asked for
+	host      string    // the account that the call goes on in, if not the caller's
 	// after, if a handler sets it, gives the call's answer once the sandbox is
 	// unlocked.
 	after func(context.Context) (map[string]any, error)
@@ -189,6 +191,11 @@ func wildcard(pattern, s string) bool {
 
 // page cuts a list by MaxResults and NextToken.
 func (c *call) page(key string, items []any) (map[string]any, error) {
+	return c.pageOf(key, items, len(items))
+}
+
+// pageOf is page for a service whose pages have no more than so many items.
+func (c *call) pageOf(key string, items []any, most int) (map[string]any, error) {
 	start := 0
 	if t := c.str("NextToken"); t != "" {
 		n, err := strconv.Atoi(strings.TrimPrefix(t, "page-"))
@@ -197,13 +204,41 @@ func (c *call) page(key string, items []any) (map[string]any, error) {
 		}
 		start = n
 	}
-	end := len(items)
-	if n, ok := c.int("MaxResults"); ok && n > 0 && start+int(n) < end {
-		end = start + int(n)
+	if n, ok := c.int("MaxResults"); ok && n > 0 && int(n) < most {
+		most = int(n)
 	}
+	end := min(start+most, len(items))
 	out := object{key: items[start:end:end]}
 	if end < len(items) {
 		out["NextToken"] = fmt.Sprintf("page-%d", end)
+	}
+	return out, nil
+}
+
+// markers are a service's words for pages by Marker.
+type markers struct{ limit, next, more, badMarker, badLimit string }
+
+// marked cuts a list by a Marker and the member that limits it.
+func (c *call) marked(key string, items []any, m markers) (map[string]any, error) {
+	start := 0
+	if mark := c.str("Marker"); mark != "" {
+		n, err := strconv.Atoi(strings.TrimPrefix(mark, "marker-"))
+		if err != nil || n < 0 || n > len(items) {
+			return nil, failure(400, m.badMarker, "The marker is not valid.")
+		}
+		start = n
+	}
+	n, given := c.int(m.limit)
+	if !given {
+		n = 100
+	}
+	if n < 1 || n > 1000 {
+		return nil, failure(400, m.badLimit, "%s must be between 1 and 1000.", m.limit)
+	}
+	end := min(start+int(n), len(items))
+	out := object{key: items[start:end:end], m.more: end < len(items)}
+	if end < len(items) {
+		out[m.next] = "marker-" + strconv.Itoa(end)
 	}
 	return out, nil
 }
@@ -227,6 +262,15 @@ func (t tagSet) with(more tagSet) tagSet {
 	}
 	for k, v := range more {
 		out[k] = v
+	}
+	return out
+}
+
+// without gives a copy without some keys.
+func (t tagSet) without(keys []string) tagSet {
+	out := t.with(nil)
+	for _, k := range keys {
+		delete(out, k)
 	}
 	return out
 }

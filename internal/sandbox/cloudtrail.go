@@ -193,14 +193,14 @@ func setTrail(c *call, t *cloudTrail) error {
 		return failure(400, "InvalidParameterCombinationException", "CloudWatch Logs needs both a log group and a role.")
 	}
 	if t.KeyID != "" {
-		id, k, err := c.findKey(t.KeyID)
+		at, k, err := c.findKey(t.KeyID, c.now)
 		if err != nil {
 			return failure(400, "KmsKeyNotFoundException", "The KMS key %s does not exist or is not in the Region of the bucket.", t.KeyID)
 		}
 		if k.State != "Enabled" {
 			return failure(400, "KmsKeyDisabledException", "The KMS key %s is not enabled.", t.KeyID)
 		}
-		t.KeyID = c.keyARN(id)
+		t.KeyID = at.String()
 	}
 	return c.mayLogTo(*t)
 }
@@ -224,7 +224,7 @@ func (c *call) mayLogTo(t cloudTrail) error {
 		path = t.Prefix + "/" + path
 	}
 	for action, resource := range map[string]string{"s3:GetBucketAcl": "arn:aws:s3:::" + t.Bucket, "s3:PutObject": "arn:aws:s3:::" + t.Bucket + "/" + path} {
-		if ask.action, ask.resource = action, resource; !ask.grants(b.Policy) {
+		if ask.action, ask.resource = action, resource; !ask.grants(c.policy(b.Policy)) {
 			return failure(400, "InsufficientS3BucketPolicyException", "Incorrect S3 bucket policy is detected for bucket: %s", t.Bucket)
 		}
 	}

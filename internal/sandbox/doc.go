@@ -8,5 +8,9 @@
 // get it, and rules their schedules, at the next call, at Settle, or when the
 // control API moves the clock.
 //
+// Every call is authorised by the policies that it is under, on the resources that
+// it is on, as the service's table in its file _access.go says; the operator of an
+// account is excepted. There may be many accounts, in organizations and not.
+//
 // An operation that is modelled but not simulated answers 501 and its name.
 package sandbox

@@ -1,13 +1,15 @@
 package sandbox
 
 import (
-	"encoding/json"
-	"fmt"
-	"slices"
+	"cmp"
+	"errors"
+	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/knowngood/knowngood/awsapi"
+	"github.com/knowngood/knowngood/iampolicy"
 )
 
 // OperatorKey is the access key of the sandbox's operator, who may do
@@ -27,329 +29,140 @@ type accessKey struct {
 	UserID   string    `json:"userId"`
 	Account  string    `json:"account"`
 	Role     string    `json:"role,omitempty"` // ARN of the role behind a session
-	Policy   string    `json:"policy,omitempty"`
 	Operator bool      `json:"operator,omitempty"`
 	Issued   time.Time `json:"issued,omitzero"`
 	Expires  time.Time `json:"expires,omitzero"`
+	MFA      bool      `json:"mfa,omitempty"` // the session began with a code
+
+	// What was asked for when the session began.
+	Policy         string   `json:"policy,omitempty"`
+	PolicyARNs     []string `json:"policyArns,omitempty"`
+	Tags           tagSet   `json:"tags,omitempty"`
+	Transitive     []string `json:"transitiveTagKeys,omitempty"`
+	SourceIdentity string   `json:"sourceIdentity,omitempty"`
+
+	Inactive    bool      `json:"inactive,omitempty"`
+	Used        time.Time `json:"lastUsed,omitzero"`
+	UsedRegion  string    `json:"lastUsedRegion,omitempty"`
+	UsedService string    `json:"lastUsedService,omitempty"`
 }
 
-type role struct {
-	Created  time.Time         `json:"created"`
-	ID       string            `json:"id"`
-	Trust    string            `json:"trust"`
-	Policies map[string]string `json:"policies,omitempty"`
-}
+var sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
 
-// policy is what the sandbox evaluates of an IAM policy: effect, actions,
-// principals. A statement with conditions or with NotAction allows nothing and
-// denies nothing here; whole evaluation comes with the room iampolicy.
-type policy struct{ Statement statements }
-
-type statements []statement
-
-type statement struct {
-	Effect    string
-	Action    oneOrMany
-	Resource  oneOrMany
-	Principal any
-	Condition map[string]any
-}
-
-type oneOrMany []string
-
-func (o *oneOrMany) UnmarshalJSON(raw []byte) error {
-	var s string
-	if json.Unmarshal(raw, &s) == nil {
-		*o = oneOrMany{s}
-		return nil
+// wording is an error as AWS words it, without its code.
+func wording(err error) string {
+	var e *awsapi.Error
+	if errors.As(err, &e) {
+		return e.Message
 	}
-	return json.Unmarshal(raw, (*[]string)(o))
+	return err.Error()
 }
 
-func (s *statements) UnmarshalJSON(raw []byte) error {
-	var one statement
-	if len(raw) > 0 && raw[0] == '{' {
-		if err := json.Unmarshal(raw, &one); err != nil {
-			return err
+// iamPage cuts a list by IAM's MaxItems and Marker.
+func (c *call) iamPage(key string, items []any) (map[string]any, error) {
+	return c.marked(key, items, markers{"MaxItems", "Marker", "IsTruncated", "ValidationError", "ValidationError"})
+}
+
+func missing(kind, name string) error {
+	return failure(404, "NoSuchEntity", "The %s with name %s cannot be found.", kind, name)
+}
+
+func exists(kind, name string) error {
+	return failure(409, "EntityAlreadyExists", "%s with name %s already exists.", kind, name)
+}
+
+func inUse(what string) error {
+	return failure(409, "DeleteConflict", "Cannot delete entity, must %s first.", what)
+}
+
+func limited(quota string, n int) error {
+	return failure(409, "LimitExceeded", "Cannot exceed quota for %s: %d", quota, n)
+}
+
+// iamID makes a unique id, such as AIDA and 17 characters.
+func (c *call) iamID(prefix string) string { return strings.ToUpper(c.id(prefix, 17)) }
+
+var (
+	entityName = regexp.MustCompile(`^[\w+=,.@-]{1,128}$`)
+	entityPath = regexp.MustCompile(`^/([\x21-\x7e]+/)?$`)
+)
+
+// newEntity checks a new entity's name and path, and gives the path.
+func (c *call) newEntity(nameMember string) (name, path string, err error) {
+	name, path = c.str(nameMember), cmp.Or(c.str("Path"), "/")
+	if !entityName.MatchString(name) {
+		return "", "", failure(400, "ValidationError", "The specified value for %s is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-",
+			strings.ToLower(nameMember[:1])+nameMember[1:])
+	}
+	if !entityPath.MatchString(path) {
+		return "", "", failure(400, "ValidationError", "The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters and/or / characters.")
+	}
+	return name, path, nil
+}
+
+// iamTags reads a call's tags.
+func (c *call) iamTags() (tagSet, error) {
+	tags, err := parseTags(c.in["Tags"])
+	if err != nil {
+		return nil, failure(400, "InvalidInput", "%s", wording(err))
+	}
+	return tags, nil
+}
+
+// checkPolicy refuses a document that is no policy of its kind.
+func (c *call) checkPolicy(text string, kind iampolicy.Kind) error {
+	p, err := iampolicy.Parse(text, kind)
+	if err != nil {
+		return failure(400, "MalformedPolicyDocument", "%v", err)
+	}
+	if kind == iampolicy.Trust {
+		if name := c.unknownPrincipal(p); name != "" {
+			return failure(400, "MalformedPolicyDocument", "Invalid principal in policy: \"AWS\":\"%s\"", name)
 		}
-		*s = statements{one}
-		return nil
-	}
-	return json.Unmarshal(raw, (*[]statement)(s))
-}
-
-func parsePolicy(text string) (policy, error) {
-	var p policy
-	if err := json.Unmarshal([]byte(text), &p); err != nil {
-		return p, fmt.Errorf("the policy is not valid JSON: %w", err)
-	}
-	if len(p.Statement) == 0 {
-		return p, fmt.Errorf("the policy has no statement")
-	}
-	for _, s := range p.Statement {
-		if s.Effect != "Allow" && s.Effect != "Deny" {
-			return p, fmt.Errorf("a statement's Effect is neither Allow nor Deny")
-		}
-	}
-	return p, nil
-}
-
-// verdict is "Deny", "Allow" or "".
-func (p policy) verdict(action string) string {
-	out := ""
-	for _, s := range p.Statement {
-		if len(s.Condition) == 0 && slices.ContainsFunc(s.Action, func(a string) bool { return wildcard(strings.ToLower(a), strings.ToLower(action)) }) {
-			if s.Effect == "Deny" {
-				return "Deny"
-			}
-			out = "Allow"
-		}
-	}
-	return out
-}
-
-// public says whether a statement without conditions allows everybody.
-func (p policy) public() bool {
-	for _, s := range p.Statement {
-		if s.Effect == "Allow" && len(s.Condition) == 0 && slices.Contains(principals(s.Principal), "*") {
-			return true
-		}
-	}
-	return false
-}
-
-func principals(v any) []string {
-	switch v := v.(type) {
-	case string:
-		return []string{v}
-	case []any:
-		return texts(v)
-	case map[string]any:
-		var out []string
-		for _, e := range v {
-			out = append(out, principals(e)...)
-		}
-		return out
 	}
 	return nil
 }
 
-// authorize says whether the caller may take an action.
-func (c *call) authorize(action string) error {
-	if c.who.Operator || action == "" {
-		return nil
-	}
-	denied := failure(403, c.deniedCode(), "User: %s is not authorized to perform: %s because no identity-based policy allows the %s action", c.who.ARN, action, action)
-	name := c.who.Role[strings.LastIndexByte(c.who.Role, '/')+1:]
-	r, ok := c.accountState().Roles[name]
-	if !ok {
-		return denied
-	}
-	now, _ := r.as(c.now)
-	allowed := false
-	for _, text := range now.Policies {
-		p, err := parsePolicy(text)
-		if err != nil {
-			continue // PutRolePolicy takes only what parses
-		}
-		switch p.verdict(action) {
-		case "Deny":
-			return denied
-		case "Allow":
-			allowed = true
-		}
-	}
-	if c.who.Policy != "" {
-		p, err := parsePolicy(c.who.Policy)
-		allowed = allowed && err == nil && p.verdict(action) == "Allow"
-	}
-	if !allowed {
-		return denied
-	}
-	return nil
-}
-
-func (c *call) deniedCode() string {
-	switch s := c.operation.Service; {
-	case s.Name == "ec2":
-		return "UnauthorizedOperation"
-	case s.Name == "sns":
-		return "AuthorizationError"
-	case s.Name != "sqs" && (s.Protocol == awsapi.JSON || s.Protocol == awsapi.RESTJSON):
-		return "AccessDeniedException"
-	}
-	return "AccessDenied"
-}
-
-func (c *call) roleARN(name string) string { return "arn:aws:iam::" + c.who.Account + ":role/" + name }
-
-func (c *call) roleOut(name string, r role) object {
-	return object{"RoleName": name, "RoleId": r.ID, "Arn": c.roleARN(name), "Path": "/", "CreateDate": r.Created, "AssumeRolePolicyDocument": r.Trust}
-}
-
-func (c *call) liveRole(at time.Time) (*record[role], role, error) {
-	if r, ok := c.accountState().Roles[c.str("RoleName")]; ok {
-		if v, ok := r.as(at); ok {
-			return r, v, nil
-		}
-	}
-	return nil, role{}, failure(404, "NoSuchEntity", "The role with name %s cannot be found.", c.str("RoleName"))
-}
-
-func createRole(c *call) (map[string]any, error) {
-	name := c.str("RoleName")
-	if _, ok := c.accountState().Roles[name]; ok {
-		return nil, failure(409, "EntityAlreadyExists", "Role with name %s already exists.", name)
-	}
-	if _, err := parsePolicy(c.str("AssumeRolePolicyDocument")); err != nil {
-		return nil, failure(400, "MalformedPolicyDocument", "%v", err)
-	}
-	r := role{Created: c.now, ID: strings.ToUpper(c.id("AROA", 17)), Trust: c.str("AssumeRolePolicyDocument")}
-	c.accountState().Roles[name] = newRecord(c.now, r)
-	return object{"Role": c.roleOut(name, r)}, nil
-}
-
-func getRole(c *call) (map[string]any, error) {
-	_, r, err := c.liveRole(c.view)
-	if err != nil {
-		return nil, err
-	}
-	return object{"Role": c.roleOut(c.str("RoleName"), r)}, nil
-}
-
-func listRoles(c *call) (map[string]any, error) {
-	out := []any{}
-	for _, name := range sorted(c.accountState().Roles) {
-		if r, ok := c.accountState().Roles[name].as(c.view); ok {
-			out = append(out, c.roleOut(name, r))
-		}
-	}
-	return object{"Roles": out, "IsTruncated": false}, nil
-}
-
-func putRolePolicy(c *call) (map[string]any, error) {
-	r, _, err := c.liveRole(c.now)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := parsePolicy(c.str("PolicyDocument")); err != nil {
-		return nil, failure(400, "MalformedPolicyDocument", "%v", err)
-	}
-	r.change(c.now, func(r *role) {
-		policies := map[string]string{c.str("PolicyName"): c.str("PolicyDocument")}
-		for k, v := range r.Policies {
-			if _, replaced := policies[k]; !replaced {
-				policies[k] = v
-			}
-		}
-		r.Policies = policies
-	})
-	return object{}, nil
-}
-
-func assumeRole(c *call) (map[string]any, error) {
-	arn := c.str("RoleArn")
-	parts := strings.Split(arn, ":")
-	denied := failure(403, "AccessDenied", "User: %s is not authorized to perform: sts:AssumeRole on resource: %s", c.who.ARN, arn)
-	if len(parts) != 6 || !strings.HasPrefix(parts[5], "role/") {
-		return nil, failure(400, "ValidationError", "%s is invalid", arn)
-	}
-	home, ok := c.state.Accounts[parts[4]]
-	if !ok {
-		return nil, denied
-	}
-	name := parts[5][strings.LastIndexByte(parts[5], '/')+1:]
-	rec, ok := home.Roles[name]
-	if !ok {
-		return nil, denied
-	}
-	r, _ := rec.as(c.now)
-	if !trusts(r.Trust, c.who, c.str("ExternalId")) {
-		return nil, denied
-	}
-	if text := c.str("Policy"); text != "" {
-		if _, err := parsePolicy(text); err != nil {
-			return nil, failure(400, "MalformedPolicyDocument", "%v", err)
-		}
-	}
-	seconds, given := c.int("DurationSeconds")
-	if !given {
-		seconds = 3600
-	}
-	id := strings.ToUpper(c.id("ASIA", 16))
-	session := accessKey{Secret: c.id("", 32), Token: c.id("", 32), ARN: "arn:aws:sts::" + parts[4] + ":assumed-role/" + name + "/" + c.str("RoleSessionName"),
-		UserID: r.ID + ":" + c.str("RoleSessionName"), Account: parts[4], Role: arn, Policy: c.str("Policy"), Issued: c.now, Expires: c.now.Add(time.Duration(seconds) * time.Second)}
-	c.state.Keys[id] = session
-	return object{
-		"Credentials":     object{"AccessKeyId": id, "SecretAccessKey": session.Secret, "SessionToken": session.Token, "Expiration": session.Expires},
-		"AssumedRoleUser": object{"Arn": session.ARN, "AssumedRoleId": session.UserID},
-	}, nil
-}
-
-// trusts says whether a role's trust policy names the caller: itself, its
-// account, its role, or everybody; and the external id where it asks for one.
-func trusts(text string, who accessKey, externalID string) bool {
-	p, err := parsePolicy(text)
-	if err != nil {
-		return false
-	}
-	for _, s := range p.Statement {
-		if s.Effect != "Allow" || !slices.ContainsFunc(s.Action, func(a string) bool { return wildcard(a, "sts:AssumeRole") }) {
-			continue
-		}
-		if equals, ok := s.Condition["StringEquals"].(map[string]any); ok {
-			if want, ok := equals["sts:ExternalId"].(string); !ok || len(s.Condition) > 1 || len(equals) > 1 || want != externalID {
+// unknownPrincipal is the first principal that a resource's policy names and that
+// isn't there: users and roles of the sandbox's accounts must be.
+func (c *call) unknownPrincipal(p *iampolicy.Policy) string {
+	for i := range p.Statements {
+		for _, ps := range []*iampolicy.Principals{p.Statements[i].Principal, p.Statements[i].NotPrincipal} {
+			if ps == nil {
 				continue
 			}
-		} else if len(s.Condition) > 0 {
-			continue
-		}
-		for _, name := range principals(s.Principal) {
-			if name == "*" || name == who.ARN || name == who.Role && name != "" || name == who.Account || name == "arn:aws:iam::"+who.Account+":root" {
-				return true
+			for _, name := range ps.AWS {
+				if !c.principalExists(name) {
+					return name
+				}
 			}
 		}
 	}
-	return false
+	return ""
 }
 
-func callerIdentity(c *call) (map[string]any, error) {
-	return object{"Account": c.who.Account, "Arn": c.who.ARN, "UserId": c.who.UserID}, nil
-}
-
-func listRolePolicies(c *call) (map[string]any, error) {
-	_, r, err := c.liveRole(c.view)
-	if err != nil {
-		return nil, err
+func (c *call) principalExists(name string) bool {
+	a, ok := parseARN(name)
+	home := c.state.Accounts[a.account]
+	if !ok || a.service != "iam" || home == nil {
+		return true
 	}
-	return object{"PolicyNames": anys(sorted(r.Policies)), "IsTruncated": false}, nil
-}
-
-func getRolePolicy(c *call) (map[string]any, error) {
-	_, r, err := c.liveRole(c.view)
-	if err != nil {
-		return nil, err
+	prefix := "arn:" + home.Partition + ":iam::" + a.account + ":"
+	switch kind, _, _ := strings.Cut(a.resource, "/"); kind {
+	case "user":
+		_, u, ok := home.Users.live(last(a.resource), c.now)
+		return ok && name == prefix+"user"+u.Path+last(a.resource) || name == c.state.Keys[c.operatorKey(a.account)].ARN
+	case "role":
+		_, r, ok := home.Roles.live(last(a.resource), c.now)
+		return ok && name == prefix+"role"+r.Path+last(a.resource)
 	}
-	name := c.str("PolicyName")
-	text, ok := r.Policies[name]
-	if !ok {
-		return nil, failure(404, "NoSuchEntity", "The role policy with name %s cannot be found.", name)
-	}
-	return object{"RoleName": c.str("RoleName"), "PolicyName": name, "PolicyDocument": text}, nil
+	return true
 }
 
-var iamHandlers = map[string]handler{
-	"GetRolePolicy":    {"iam:GetRolePolicy", getRolePolicy},
-	"ListRolePolicies": {"iam:ListRolePolicies", listRolePolicies},
-	"CreateRole":       {"iam:CreateRole", createRole},
-	"GetRole":          {"iam:GetRole", getRole},
-	"ListRoles":        {"iam:ListRoles", listRoles},
-	"PutRolePolicy":    {"iam:PutRolePolicy", putRolePolicy},
+// percentEncoded is how IAM answers with policies: by RFC 3986, which has %20
+// for a space.
+func percentEncoded(policy string) string {
+	return strings.ReplaceAll(url.QueryEscape(policy), "+", "%20")
 }
 
-// GetCallerIdentity needs no permission, and AssumeRole that of the role's
-// trust policy.
-var stsHandlers = map[string]handler{
-	"AssumeRole":        {"", assumeRole},
-	"GetCallerIdentity": {"", callerIdentity},
-}
+var iamHandlers = merged(iamUserHandlers, iamKeyHandlers, iamGroupHandlers, iamRoleHandlers, iamPolicyHandlers)

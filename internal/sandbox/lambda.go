@@ -48,7 +48,6 @@ const functionChange = 3 * time.Second
 
 var (
 	functionName = regexp.MustCompile(`^[a-zA-Z0-9-_]{1,64}$`)
-	accountID    = regexp.MustCompile(`^\d{12}$`)
 	functionRole = regexp.MustCompile(`^arn:aws:iam::\d{12}:role/[a-zA-Z_0-9+=,.@\-_/]+$`)
 )
 
@@ -221,9 +220,9 @@ func (c *call) mayBeAssumed(role string) error {
 	if !functionRole.MatchString(role) {
 		return invalid("1 validation error detected: Value '%s' at 'role' failed to satisfy constraint: Member must satisfy regular expression pattern: arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+", role)
 	}
-	if r, ok := c.accountState().Roles[role[strings.LastIndexByte(role, '/')+1:]]; ok && strings.HasPrefix(role, c.roleARN("")) {
-		now, _ := r.as(c.now)
-		if (access{service: "lambda.amazonaws.com", action: "sts:AssumeRole"}).grants(now.Trust) {
+	name := last(role)
+	if _, r, ok := c.accountState().Roles.live(name, c.now); ok && role == c.roleARN(name, r) {
+		if (access{service: "lambda.amazonaws.com", action: "sts:AssumeRole", resource: role}).grants(c.policy(r.Trust)) {
 			return nil
 		}
 	}

@@ -75,7 +75,7 @@ func (c *call) toFunction(name string, p parcel, ask access) error {
 		return noTarget(p.target)
 	}
 	ask.action = "lambda:InvokeFunction"
-	if !ask.grants(f.policyText()) {
+	if !ask.grants(c.policy(f.policyText())) {
 		return ask.refused()
 	}
 	c.runLater(name, f, []byte(p.body))
@@ -165,7 +165,7 @@ func addPermission(c *call, f *function) (map[string]any, error) {
 		s["Principal"] = "*"
 	case strings.HasSuffix(principal, ".amazonaws.com"):
 		s["Principal"] = object{"Service": principal}
-	case accountID.MatchString(principal):
+	case twelveDigits.MatchString(principal):
 		s["Principal"] = object{"AWS": "arn:aws:iam::" + principal + ":root"}
 	case strings.HasPrefix(principal, "arn:"):
 		s["Principal"] = object{"AWS": principal}

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -63,12 +64,15 @@ func Restore(o Options, data []byte) (*Sandbox, error) {
 	if err := in.State.check(); err != nil {
 		return nil, err
 	}
-	s.state = in.State
+	for _, a := range in.State.Accounts {
+		a.Partition = cmp.Or(a.Partition, s.partitionOf(s.region))
+	}
+	s.state, s.origin = in.State, data
 	return s, nil
 }
 
-// SetOrigin makes the present estate what Reset returns to. Without it that is
-// an empty estate.
+// SetOrigin makes the present estate what Reset returns to, in place of that
+// with which the sandbox began.
 func (s *Sandbox) SetOrigin() error {
 	raw, err := s.Snapshot()
 	if err != nil {
@@ -86,22 +90,14 @@ func (s *Sandbox) SetOrigin() error {
 func (s *Sandbox) Reset() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.origin == nil {
-		empty, err := New(Options{Catalog: s.catalog, Clock: s.clock, Seed: s.state.Seed, Account: s.account, Region: s.region, Regions: s.regions})
-		if err != nil {
-			return err
-		}
-		s.put(empty)
-	} else {
-		other, err := Restore(Options{Catalog: s.catalog}, s.origin)
-		if err != nil {
-			return err
-		}
-		if c, ok := s.clock.(*ManualClock); ok {
-			c.set(other.clock.Now())
-		}
-		s.put(other)
+	other, err := Restore(Options{Catalog: s.catalog}, s.origin)
+	if err != nil {
+		return err
 	}
+	if c, ok := s.clock.(*ManualClock); ok {
+		c.set(other.clock.Now())
+	}
+	s.put(other)
 	s.faults, s.stale, s.calls, s.deliveries, s.outcomes = nil, 0, nil, nil, outcomes{}
 	return nil
 }
@@ -143,7 +139,7 @@ func (s *state) check() error {
 			return fmt.Errorf("sandbox: the snapshot's account %s is empty", id)
 		}
 		a.Roles, a.Regions = made(a.Roles), made(a.Regions)
-		err = first(err, whole("role", a.Roles))
+		err = first(err, whole("user", a.Users), whole("group", a.UserGroups), whole("role", a.Roles), whole("policy", a.Policies), whole("instance profile", a.Profiles))
 		for name, r := range a.Regions {
 			if r == nil {
 				return fmt.Errorf("sandbox: the snapshot's Region %s is empty", name)
@@ -154,6 +150,12 @@ func (s *state) check() error {
 				whole("trail", r.CloudTrail.Trails), whole("event bus", r.Events.Buses), whole("rule", r.Events.Rules), whole("queue", r.SQS.Queues),
 				whole("topic", r.SNS.Topics), whole("subscription", r.SNS.Subscriptions), whole("function", r.Lambda.Functions), r.SQS.check())
 		}
+	}
+	for id, o := range s.Organizations {
+		if o == nil {
+			return fmt.Errorf("sandbox: the snapshot's organization %s is empty", id)
+		}
+		err = first(err, whole("member account", o.Accounts), whole("organizational unit", o.Units), whole("policy", o.Policies))
 	}
 	return err
 }

@@ -3,6 +3,8 @@ package sandbox
 import (
 	"regexp"
 	"time"
+
+	"github.com/knowngood/knowngood/iampolicy"
 )
 
 type bucket struct {
@@ -21,9 +23,6 @@ func (c *call) liveBucket(at time.Time) (*record[bucket], bucket, error) {
 	name := c.str("Bucket")
 	if r, ok := c.state.Buckets[name]; ok {
 		if b, ok := r.as(at); ok && !b.Deleted {
-			if b.Owner != c.who.Account {
-				return nil, bucket{}, failure(403, "AccessDenied", "Access Denied")
-			}
 			return r, b, nil
 		}
 	}
@@ -137,25 +136,21 @@ var s3Handlers = map[string]handler{
 		return object{"Policy": b.Policy}, nil
 	})},
 	"PutBucketPolicy": {"s3:PutBucketPolicy", changeBucket(func(c *call, b *bucket) error {
-		p, err := parsePolicy(c.str("Policy"))
+		p, err := iampolicy.Parse(c.str("Policy"), iampolicy.Resource)
 		if err != nil {
 			return failure(400, "MalformedPolicy", "%v", err)
 		}
-		if b.Block["BlockPublicPolicy"] == true && p.public() {
+		if b.Block["BlockPublicPolicy"] == true && p.IsPublic(iampolicy.BlockPublicAccess) {
 			return failure(403, "AccessDenied", "User: %s is not authorized to perform: s3:PutBucketPolicy because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access.", c.who.ARN)
 		}
 		b.Policy = c.str("Policy")
 		return nil
 	})},
-	"GetBucketPolicyStatus": {"s3:GetBucketPolicyStatus", onBucket(func(_ *call, b bucket) (map[string]any, error) {
+	"GetBucketPolicyStatus": {"s3:GetBucketPolicyStatus", onBucket(func(c *call, b bucket) (map[string]any, error) {
 		if b.Policy == "" {
 			return nil, failure(404, "NoSuchBucketPolicy", "The bucket policy does not exist")
 		}
-		p, err := parsePolicy(b.Policy)
-		if err != nil {
-			return nil, failure(500, "InternalError", "%v", err)
-		}
-		return object{"PolicyStatus": object{"IsPublic": p.public()}}, nil
+		return object{"PolicyStatus": object{"IsPublic": c.policy(b.Policy).IsPublic(iampolicy.BlockPublicAccess)}}, nil
 	})},
 	"DeleteBucketPolicy": {"s3:DeleteBucketPolicy", changeBucket(func(_ *call, b *bucket) error { b.Policy = ""; return nil })},
 }

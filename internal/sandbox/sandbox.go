@@ -15,6 +15,7 @@ import (
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/awsapi"
 	"github.com/knowngood/knowngood/eventpattern"
+	"github.com/knowngood/knowngood/iampolicy"
 )
 
 // Options are what a sandbox is made with. The zero value of each has a
@@ -26,7 +27,10 @@ type Options struct {
 	Account string          // default 111122223333
 	Region  string          // default eu-west-1
 	Regions []string        // default: Region and us-east-1
-	Program Program         // around the sandbox
+	// Accounts are more accounts than the first. Each has an operator; see
+	// OperatorOf.
+	Accounts []AccountOptions
+	Program  Program // around the sandbox
 }
 
 // Program is what a program that serves a sandbox does for its control API.
@@ -55,13 +59,15 @@ type Sandbox struct {
 	calls  []CallRecord
 
 	injected int    // faults so far
-	origin   []byte // what Reset returns to: a snapshot; nil: an empty estate
+	origin   []byte // what Reset returns to: a snapshot
 	program  Program
 	stop     func() // of a fork that is served
 
-	hooks    []func([]byte)
-	later    []func() // to be run without the lock, in order
-	draining bool
+	policies   map[string]*iampolicy.Policy // by text; see policy
+	partitions map[string]string            // by Region
+	hooks      []func([]byte)
+	later      []func() // to be run without the lock, in order
+	draining   bool
 
 	patterns   map[string]*eventpattern.Pattern // of rules, by their text
 	deliveries []Delivery
@@ -79,11 +85,8 @@ type state struct {
 	Accounts map[string]*account        `json:"accounts"`
 	Buckets  map[string]*record[bucket] `json:"buckets"` // their names are global
 	Keys     map[string]accessKey       `json:"accessKeys"`
-}
 
-type account struct {
-	Roles   map[string]*record[role] `json:"roles"`
-	Regions map[string]*region       `json:"regions"`
+	Organizations map[string]*organization `json:"organizations,omitempty"`
 }
 
 type region struct {
@@ -137,7 +140,7 @@ type CallRecord struct {
 	Error     string         `json:"error,omitempty"` // code
 }
 
-// New makes an empty account.
+// New makes a sandbox of empty accounts.
 func New(o Options) (*Sandbox, error) {
 	if o.Catalog == nil {
 		return nil, fmt.Errorf("sandbox: no catalog")
@@ -154,11 +157,15 @@ func New(o Options) (*Sandbox, error) {
 	if len(o.Regions) == 0 {
 		o.Regions = []string{o.Region, "us-east-1"}
 	}
-	s := &Sandbox{program: o.Program, catalog: o.Catalog, clock: o.Clock, account: o.Account, region: o.Region, regions: o.Regions, patterns: map[string]*eventpattern.Pattern{}, functions: map[string]Function{}}
-	s.state = state{Seed: o.Seed, Accounts: map[string]*account{}, Buckets: map[string]*record[bucket]{}, Keys: map[string]accessKey{
-		OperatorKey: {Secret: operatorSecret, ARN: "arn:aws:iam::" + o.Account + ":user/operator", UserID: "AIDAOPERATOR", Account: o.Account, Operator: true},
-	}}
-	return s, nil
+	s := &Sandbox{program: o.Program, catalog: o.Catalog, clock: o.Clock, account: o.Account, region: o.Region, regions: o.Regions,
+		policies: map[string]*iampolicy.Policy{}, partitions: map[string]string{}, patterns: map[string]*eventpattern.Pattern{}, functions: map[string]Function{}}
+	s.state = state{Seed: o.Seed, Accounts: map[string]*account{}, Buckets: map[string]*record[bucket]{}, Keys: map[string]accessKey{}}
+	for _, a := range append([]AccountOptions{{ID: o.Account}}, o.Accounts...) {
+		if err := s.addAccount(a.ID, a.Partition); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.SetOrigin()
 }
 
 // Account is the account of the sandbox's operator.
@@ -226,10 +233,17 @@ func (s *Sandbox) serve(c *call, accessKeyID string) (map[string]any, error) {
 	if !ok {
 		return nil, failure(403, "InvalidClientTokenId", "The security token included in the request is invalid.")
 	}
+	if key.Inactive {
+		return nil, failure(403, "InvalidClientTokenId", "The security token included in the request is invalid.")
+	}
 	if !key.Expires.IsZero() && !key.Expires.After(c.now) {
 		return nil, failure(403, "ExpiredToken", "The security token included in the request is expired.")
 	}
+	if s.partitionOf(c.region) != s.state.Accounts[key.Account].Partition {
+		return nil, failure(403, "InvalidClientTokenId", "The security token included in the request is invalid.")
+	}
 	c.who = key
+	c.use(accessKeyID)
 	logged := c.inRecord().logged() // StopLogging itself is logged
 	f := s.nextFault(c.operation, c.now)
 	if e := f.before(); e != nil {
@@ -263,6 +277,13 @@ func (c *call) answer() (map[string]any, error) {
 	}
 	if c.bool("DryRun") && c.operation.Service.Name == "ec2" {
 		return nil, failure(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+	}
+	if _, ok := c.state.Accounts[c.host]; ok {
+		guest := *c
+		guest.who.Account = c.host
+		out, err := h.run(&guest)
+		c.after = guest.after
+		return out, err
 	}
 	return h.run(c)
 }
@@ -310,27 +331,6 @@ func missingMembers(s *awsapi.Shape, v any, path string) string {
 		}
 	}
 	return ""
-}
-
-// home is the account and Region of a call.
-func (c *call) home() *region {
-	a := c.accountState()
-	r, ok := a.Regions[c.region]
-	if !ok {
-		r = &region{}
-		r.fill()
-		a.Regions[c.region] = r
-	}
-	return r
-}
-
-func (c *call) accountState() *account {
-	a, ok := c.state.Accounts[c.who.Account]
-	if !ok {
-		a = &account{Roles: map[string]*record[role]{}, Regions: map[string]*region{}}
-		c.state.Accounts[c.who.Account] = a
-	}
-	return a
 }
 
 // id makes an id of n hex digits behind a prefix. It follows from the seed and

@@ -34,8 +34,16 @@ func newWorld(t *testing.T) *world {
 	return &world{s, t, clock, OperatorKey}
 }
 
+// try makes a call. Whatever it answers must be as the model has it.
 func (w *world) try(service, operation string, in object) (object, error) {
-	return w.Call(w.t.Context(), Request{Service: service, Operation: operation, AccessKeyID: w.key, Input: in})
+	w.t.Helper()
+	out, err := w.Call(w.t.Context(), Request{Service: service, Operation: operation, AccessKeyID: w.key, Input: in})
+	if op, unknown := w.catalog.Operation(service, operation); err == nil && unknown == nil {
+		for _, problem := range misfits(op.Output, out, operation) {
+			w.t.Error(problem)
+		}
+	}
+	return out, err
 }
 
 func (w *world) do(service, operation string, in object) object {
@@ -308,10 +316,10 @@ func TestRolesMayDoWhatTheirPoliciesSay(t *testing.T) {
 	w := newWorld(t)
 	w.do("iam", "CreateRole", object{"RoleName": "fixer", "AssumeRolePolicyDocument": `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"kg"}}}]}`})
 	arn := "arn:aws:iam::111122223333:role/fixer"
-	w.fails("AccessDenied", "sts", "AssumeRole", object{"RoleArn": arn, "RoleSessionName": "s"})
-	w.fails("AccessDenied", "sts", "AssumeRole", object{"RoleArn": arn + "s", "RoleSessionName": "s", "ExternalId": "kg"})
+	w.fails("AccessDenied", "sts", "AssumeRole", object{"RoleArn": arn, "RoleSessionName": "s1"})
+	w.fails("AccessDenied", "sts", "AssumeRole", object{"RoleArn": arn + "s", "RoleSessionName": "s1", "ExternalId": "kg"})
 	assume := func(policy string) *world {
-		in := object{"RoleArn": arn, "RoleSessionName": "s", "ExternalId": "kg"}
+		in := object{"RoleArn": arn, "RoleSessionName": "s1", "ExternalId": "kg"}
 		if policy != "" {
 			in["Policy"] = policy
 		}
@@ -320,7 +328,7 @@ func TestRolesMayDoWhatTheirPoliciesSay(t *testing.T) {
 		return &as
 	}
 	session := assume("")
-	if got := session.do("sts", "GetCallerIdentity", nil)["Arn"]; got != "arn:aws:sts::111122223333:assumed-role/fixer/s" {
+	if got := session.do("sts", "GetCallerIdentity", nil)["Arn"]; got != "arn:aws:sts::111122223333:assumed-role/fixer/s1" {
 		t.Errorf("%v", got)
 	}
 	session.fails("UnauthorizedOperation", "ec2", "DescribeVolumes", nil)

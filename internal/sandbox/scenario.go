@@ -25,17 +25,18 @@ type scenario struct {
 
 // scenarioCall is one call, or a group of them.
 type scenarioCall struct {
-	Call   string         `yaml:"call"`   // service:Operation
-	Calls  []scenarioCall `yaml:"calls"`  // in place of a call: a group
-	As     string         `yaml:"as"`     // the name by which later calls refer to the answer; a repeated call's is a list
-	Region string         `yaml:"region"` // default: the group's, or the sandbox's own
-	Key    string         `yaml:"key"`    // access key id of the caller; default: the group's, or the operator's
-	From   string         `yaml:"from"`   // the caller's address, for CloudTrail
-	Input  map[string]any `yaml:"input"`  // text may hold references
-	Repeat int            `yaml:"repeat"` // how often; 0: once
-	Index  string         `yaml:"index"`  // the name by which texts refer to the number of the repetition, from 0; default: i
-	Step   int            `yaml:"step"`   // by how much that number grows; default: 1
-	Wait   string         `yaml:"wait"`   // how long after each call the next one comes, as Go writes durations
+	Call    string         `yaml:"call"`    // service:Operation
+	Calls   []scenarioCall `yaml:"calls"`   // in place of a call: a group
+	As      string         `yaml:"as"`      // the name by which later calls refer to the answer; a repeated call's is a list
+	Region  string         `yaml:"region"`  // default: the group's, or the sandbox's own
+	Account string         `yaml:"account"` // whose operator makes it; default: the group's, or the sandbox's own
+	Key     string         `yaml:"key"`     // access key id of the caller, in place of an operator's; default: the group's
+	From    string         `yaml:"from"`    // the caller's address, for CloudTrail
+	Input   map[string]any `yaml:"input"`   // text may hold references
+	Repeat  int            `yaml:"repeat"`  // how often; 0: once
+	Index   string         `yaml:"index"`   // the name by which texts refer to the number of the repetition, from 0; default: i
+	Step    int            `yaml:"step"`    // by how much that number grows; default: 1
+	Wait    string         `yaml:"wait"`    // how long after each call the next one comes, as Go writes durations
 }
 
 // Load makes the calls of a scenario, which is YAML. They lie in the past: the
@@ -126,10 +127,13 @@ func (l *loader) measure(calls []scenarioCall) (total time.Duration, n int, err 
 	return total, n, nil
 }
 
-// all makes calls, with the Region and key of their group.
+// all makes calls, with the Region and caller of their group.
 func (l *loader) all(ctx context.Context, calls []scenarioCall, group scenarioCall) error {
 	for _, c := range calls {
-		c.Region, c.Key, c.From = cmp.Or(c.Region, group.Region), cmp.Or(c.Key, group.Key), cmp.Or(c.From, group.From)
+		c.Region, c.From = cmp.Or(c.Region, group.Region), cmp.Or(c.From, group.From)
+		if c.Account == "" && c.Key == "" {
+			c.Account, c.Key = group.Account, group.Key
+		}
 		if err := l.repeat(ctx, c); err != nil {
 			return err
 		}
@@ -189,11 +193,12 @@ func (l *loader) call(ctx context.Context, c scenarioCall) (map[string]any, erro
 	if err := op.Validate(in); err != nil {
 		return nil, err
 	}
-	r := Request{Service: op.Service.Name, Operation: op.Name, AccessKeyID: OperatorKey, Input: in}
+	r := Request{Service: op.Service.Name, Operation: op.Name, Input: in}
+	account := l.account
 	for _, t := range []struct {
 		text string
 		into *string
-	}{{c.Region, &r.Region}, {c.Key, &r.AccessKeyID}, {c.From, &r.SourceIP}} {
+	}{{c.Region, &r.Region}, {c.Account, &account}, {c.Key, &r.AccessKeyID}, {c.From, &r.SourceIP}} {
 		if t.text == "" {
 			continue
 		}
@@ -202,6 +207,12 @@ func (l *loader) call(ctx context.Context, c scenarioCall) (map[string]any, erro
 			return nil, err
 		}
 		*t.into = fmt.Sprint(v)
+	}
+	if c.Key == "" {
+		var ok bool
+		if r.AccessKeyID, _, ok = l.OperatorOf(account); !ok {
+			return nil, fmt.Errorf("there is no account %s", account)
+		}
 	}
 	return l.Call(ctx, r)
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/knowngood/knowngood/iampolicy"
 )
 
 // snsState is what sns has in one account and Region.
@@ -85,7 +87,7 @@ func checkTopic(attributes map[string]string) error {
 			return snsInvalid("AttributeName")
 		}
 		if k == "Policy" && attributes[k] != "" {
-			if _, err := parsePolicy(attributes[k]); err != nil {
+			if _, err := iampolicy.Parse(attributes[k], iampolicy.Resource); err != nil {
 				return snsInvalid("Policy Error: null")
 			}
 		}

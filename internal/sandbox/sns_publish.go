@@ -68,7 +68,7 @@ func (c *call) toTopic(name string, p parcel, ask access) error {
 		return noTarget(p.target)
 	}
 	ask.action = "sns:Publish"
-	if !ask.grants(t.Attributes["Policy"]) || strings.HasSuffix(t.Attributes["KmsMasterKeyId"], "alias/aws/sns") {
+	if !ask.grants(c.policy(t.Attributes["Policy"])) || strings.HasSuffix(t.Attributes["KmsMasterKeyId"], "alias/aws/sns") {
 		return ask.refused()
 	}
 	c.distribute(name, publication{ID: c.occurrence(), Subject: p.subject, Body: p.body, Attributes: p.attributes, Group: p.group, Dedup: p.dedup})

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/knowngood/knowngood/iampolicy"
 )
 
 // sqsState is what sqs has in one account and Region.
@@ -151,7 +153,7 @@ func (c *call) checkQueue(name string, attributes map[string]string) error {
 			if v == "" {
 				continue
 			}
-			if _, err := parsePolicy(v); err != nil {
+			if _, err := iampolicy.Parse(v, iampolicy.Resource); err != nil {
 				return bad("Invalid value for the parameter Policy.")
 			}
 		case "RedrivePolicy":

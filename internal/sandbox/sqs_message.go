@@ -176,7 +176,7 @@ func (c *call) toQueue(name string, p parcel, ask access) error {
 		return noTarget(p.target)
 	}
 	ask.action = "sqs:SendMessage"
-	if !ask.grants(q.Attributes["Policy"]) || strings.HasSuffix(q.Attributes["KmsMasterKeyId"], "alias/aws/sqs") {
+	if !ask.grants(c.policy(q.Attributes["Policy"])) || strings.HasSuffix(q.Attributes["KmsMasterKeyId"], "alias/aws/sqs") {
 		return ask.refused()
 	}
 	_, err := c.enqueue(name, q, message{Body: p.body, Attributes: p.attributes, Sender: p.service, Group: p.group, Dedup: p.dedup}, q.seconds("DelaySeconds"))
