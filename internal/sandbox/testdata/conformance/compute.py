@@ -92,7 +92,7 @@ def ec2(t):
 
     m = t.do(lambda: c.modify_volume(VolumeId=e["VolumeId"], Size=20)["VolumeModification"])
     t.eq("a volume can grow", ("modifying", 10, 20), lambda: (m["ModificationState"], m["OriginalSize"], m["TargetSize"]))
-    t.wait(7200)
+    t.wait(7 * 3600)  # a volume may be modified every six hours
     t.error("but not shrink", "InvalidParameterValue", lambda: c.modify_volume(VolumeId=e["VolumeId"], Size=5))
     t.eq("a snapshot is private", [], lambda: c.describe_snapshot_attribute(SnapshotId=s["SnapshotId"], Attribute="createVolumePermission")["CreateVolumePermissions"])
     t.do(lambda: c.modify_snapshot_attribute(SnapshotId=s["SnapshotId"], Attribute="createVolumePermission", OperationType="add", GroupNames=["all"]))
