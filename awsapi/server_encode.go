@@ -57,6 +57,9 @@ func (o *Operation) encodeResponse(w http.ResponseWriter, p Protocol, out map[st
 			status = int(n)
 		}
 	}
+	if o.Service.Name == "s3" && out["ContentRange"] != nil {
+		status = http.StatusPartialContent // of which the models say nothing
+	}
 	if status == http.StatusNoContent && len(body) > 0 {
 		status = http.StatusOK // some models have a body where HTTP has none
 	}

@@ -18,6 +18,7 @@ var disagreements = map[string]string{
 	"awsapi alone: ec2:CopySnapshot needs kms:Decrypt":       documented,
 	"awsapi alone: ec2:CopySnapshot needs kms:ReEncryptFrom": documented,
 	"awsapi alone: ec2:CopySnapshot needs kms:ReEncryptTo":   documented,
+	"awsapi alone: s3:CopyObject needs s3:GetObject":         "the sample copies a version, which awsapi's rules, who read members and not what is in them, have among what may be needed",
 }
 
 const documented = "AWS documents one set of permissions for all of EBS; the sandbox asks for what the case at hand uses: here the data doesn't come from another key"
@@ -70,6 +71,22 @@ func TestTheTwoTablesOfActionsAgree(t *testing.T) {
 		{"events:PutEvents", object{"Entries": []any{object{"Source": "app"}}}},
 		{"sqs:SendMessage", object{"QueueUrl": "https://sqs.eu-west-1.amazonaws.com/111122223333/q"}},
 		{"s3:GetObject", object{"Bucket": "acme-logs", "Key": "k"}},
+		{"s3:PutObject", object{"Bucket": "acme-logs", "Key": "k", "ACL": "private", "Tagging": "a=b"}},
+		{"s3:PutObject", object{"Bucket": "acme-logs", "Key": "k", "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "{{e.keyARN}}"}},
+		{"s3:CopyObject", object{"Bucket": "acme-logs", "Key": "k", "CopySource": "acme-logs/old?versionId=1"}},
+		{"s3:CreateBucket", object{"Bucket": "b", "ACL": "private", "ObjectOwnership": "ObjectWriter", "ObjectLockEnabledForBucket": true}},
+		{"backup:CreateBackupVault", object{"BackupVaultName": "v", "EncryptionKeyArn": "{{e.keyARN}}"}},
+		{"s3:GetObjectTagging", object{"Bucket": "acme-logs", "Key": "k", "VersionId": "v"}},
+		{"s3:PutBucketReplication", object{"Bucket": "acme-logs", "ReplicationConfiguration": object{"Role": "arn:aws:iam::111122223333:role/app/web"}}},
+		{"rds:CreateDBInstance", object{"DBInstanceIdentifier": "d", "Tags": []any{object{"Key": "a", "Value": "b"}}, "KmsKeyId": "{{e.keyARN}}", "MonitoringRoleArn": "arn:aws:iam::111122223333:role/app/web"}},
+		{"rds:CopyDBSnapshot", object{"SourceDBSnapshotIdentifier": "a", "TargetDBSnapshotIdentifier": "b", "KmsKeyId": "{{e.keyARN}}"}},
+		{"rds:RestoreDBInstanceFromDBSnapshot", object{"DBInstanceIdentifier": "d", "DBSnapshotIdentifier": "s", "Tags": []any{object{"Key": "a", "Value": "b"}}}},
+		{"dynamodb:CreateTable", object{"TableName": "t", "Tags": []any{object{"Key": "a", "Value": "b"}}, "SSESpecification": object{"Enabled": true, "KMSMasterKeyId": "{{e.keyARN}}"}}},
+		{"dynamodb:RestoreTableToPointInTime", object{"SourceTableName": "t", "TargetTableName": "u"}},
+		{"backup:StartBackupJob", object{"BackupVaultName": "v", "IamRoleArn": "arn:aws:iam::111122223333:role/app/web"}},
+		{"backup:StartRestoreJob", object{"RecoveryPointArn": "p", "IamRoleArn": "arn:aws:iam::111122223333:role/app/web"}},
+		{"backup:StartCopyJob", object{"RecoveryPointArn": "p", "IamRoleArn": "arn:aws:iam::111122223333:role/app/web"}},
+		{"backup:CreateBackupSelection", object{"BackupPlanId": "p", "BackupSelection": object{"IamRoleArn": "arn:aws:iam::111122223333:role/app/web"}}},
 	} {
 		service, name, _ := strings.Cut(c.call, ":")
 		op, err := e.catalog.Operation(service, name)

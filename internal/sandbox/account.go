@@ -28,6 +28,7 @@ type account struct {
 	Policies     table[managedPolicy]   `json:"policies,omitempty"`
 	Profiles     table[instanceProfile] `json:"instanceProfiles,omitempty"`
 	Regions      map[string]*region     `json:"regions"`
+	PublicBlock  table[object]          `json:"publicAccessBlock,omitempty"` // S3's, under accountBlock
 }
 
 // addAccount makes an account with its operator's key.

@@ -33,6 +33,7 @@ type due struct {
 	Event   *envelope `json:"event,omitempty"`
 	Relayed bool      `json:"relayed,omitempty"` // it came from another bus, and goes to no further one
 	Rule    string    `json:"rule,omitempty"`    // whose schedule it is, on the default bus
+	Plan    string    `json:"plan,omitempty"`    // a backup plan's rule whose schedule it is, as PLAN/RULE
 }
 
 // emit sends an event of a service to the default bus of the call's account and
@@ -93,9 +94,13 @@ func (s *Sandbox) settle(now time.Time) {
 			c.publish(d)
 			continue
 		}
-		key := d.Account + "/" + d.Region + "/" + d.Rule
+		key := d.Account + "/" + d.Region + "/" + d.Rule + "/" + d.Plan
 		if ticks[key]++; ticks[key] > maxTicks {
 			c.now = now
+		}
+		if d.Plan != "" {
+			c.runPlan(d.Plan)
+			continue
 		}
 		c.tick(d.Rule)
 	}

@@ -33,6 +33,7 @@ const maxControl = 256 << 20
 //	DELETE fork                  ends the fork that is asked
 //	GET    calls                 every call so far, a list of CallRecord
 //	GET    volumes/{id}/writes   {"writes": 42}
+//	GET    databases/{id}/writes {"writes": 42}
 //	GET    clock                 {"now": "2026-01-01T00:00:00Z"}
 //	POST   clock                 {"advance": "90s"}; 409 on a clock that can't be moved
 //	GET    faults                {"faults": [...]}: those that can strike yet, with how often they did
@@ -86,6 +87,11 @@ func (s *Sandbox) controlled(r *http.Request) (any, error) {
 			return nil, controlError{http.StatusNotFound, fmt.Sprintf("there is no fault %q", id)}
 		}
 		return object{}, nil
+	}
+	if name, ok := strings.CutPrefix(path, "databases/"); ok {
+		if name, ok := strings.CutSuffix(name, "/writes"); ok && r.Method == http.MethodGet {
+			return object{"writes": s.DBWrites(name)}, nil
+		}
 	}
 	switch r.Method + " " + path {
 	case "GET state":

@@ -206,13 +206,16 @@ func (c *call) snapshotKey(id string) string {
 // keyNeeds are uses of a KMS key by EBS for the caller, who must be allowed them.
 // Source: Amazon EBS User Guide, "Requirements for Amazon EBS encryption" and
 // "How Amazon EBS encryption works"; KMS Developer Guide, "Using grants".
-func keyNeeds(key string, actions ...string) []need {
+func keyNeeds(key string, actions ...string) []need { return keyNeedsOf("ec2", key, actions...) }
+
+// keyNeedsOf is keyNeeds for any service.
+func keyNeedsOf(service, key string, actions ...string) []need {
 	if key == "" {
 		return nil
 	}
 	var out []need
 	for _, a := range actions {
-		n := need{action: "kms:" + a, resource: key, via: "ec2"}
+		n := need{action: "kms:" + a, resource: key, via: service}
 		if a == "CreateGrant" {
 			n.keys = map[string]string{"kms:GrantIsForAWSResource": "true"}
 		}

@@ -139,7 +139,8 @@ func (s *state) check() error {
 			return fmt.Errorf("sandbox: the snapshot's account %s is empty", id)
 		}
 		a.Roles, a.Regions = made(a.Roles), made(a.Regions)
-		err = first(err, whole("user", a.Users), whole("group", a.UserGroups), whole("role", a.Roles), whole("policy", a.Policies), whole("instance profile", a.Profiles))
+		err = first(err, whole("user", a.Users), whole("group", a.UserGroups), whole("role", a.Roles), whole("policy", a.Policies), whole("instance profile", a.Profiles),
+			whole("public access block", a.PublicBlock))
 		for name, r := range a.Regions {
 			if r == nil {
 				return fmt.Errorf("sandbox: the snapshot's Region %s is empty", name)
@@ -148,7 +149,7 @@ func (s *state) check() error {
 			err = first(err, whole("volume", r.Volumes), whole("snapshot", r.Snapshots), whole("instance", r.Instances), whole("group", r.Groups),
 				whole("key", r.Keys), whole("address", r.Addresses), whole("VPC", r.VPCs), whole("subnet", r.Subnets), whole("security group", r.SecurityGroups),
 				whole("trail", r.CloudTrail.Trails), whole("event bus", r.Events.Buses), whole("rule", r.Events.Rules), whole("queue", r.SQS.Queues),
-				whole("topic", r.SNS.Topics), whole("subscription", r.SNS.Subscriptions), whole("function", r.Lambda.Functions), r.SQS.check())
+				whole("topic", r.SNS.Topics), whole("subscription", r.SNS.Subscriptions), whole("function", r.Lambda.Functions), r.SQS.check(), r.RDS.check(), r.DynamoDB.check(), r.Backup.check())
 		}
 	}
 	for id, o := range s.Organizations {

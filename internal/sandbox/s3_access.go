@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -9,46 +10,82 @@ import (
 
 // What S3's operations are on. Source: Service Authorization Reference, "Actions,
 // resources, and condition keys for Amazon S3".
+const (
+	onBucketName = "{Bucket}"
+	onObject     = "{Bucket}/{Key}"
+)
+
 var s3Access = serviceAccess{
 	arn: "arn:{Partition}:s3:::",
 	on: map[string]string{
-		"CopyObject":              "{Bucket}/{Key}",
-		"CreateBucket":            "{Bucket}",
-		"DeleteBucket":            "{Bucket}",
-		"DeleteBucketEncryption":  "{Bucket}",
-		"DeleteBucketPolicy":      "{Bucket}",
-		"DeleteBucketTagging":     "{Bucket}",
-		"DeleteObject":            "{Bucket}/{Key}",
-		"DeleteObjects":           "{Bucket}/*",
-		"DeletePublicAccessBlock": "{Bucket}",
-		"GetBucketAcl":            "{Bucket}",
-		"GetBucketEncryption":     "{Bucket}",
-		"GetBucketLocation":       "{Bucket}",
-		"GetBucketLogging":        "{Bucket}",
-		"GetBucketPolicy":         "{Bucket}",
-		"GetBucketPolicyStatus":   "{Bucket}",
-		"GetBucketTagging":        "{Bucket}",
-		"GetBucketVersioning":     "{Bucket}",
-		"GetObject":               "{Bucket}/{Key}",
-		"GetPublicAccessBlock":    "{Bucket}",
-		"HeadBucket":              "{Bucket}",
-		"HeadObject":              "{Bucket}/{Key}",
-		"ListObjectVersions":      "{Bucket}",
-		"ListObjects":             "{Bucket}",
-		"ListObjectsV2":           "{Bucket}",
-		"PutBucketAcl":            "{Bucket}",
-		"PutBucketEncryption":     "{Bucket}",
-		"PutBucketLogging":        "{Bucket}",
-		"PutBucketPolicy":         "{Bucket}",
-		"PutBucketTagging":        "{Bucket}",
-		"PutBucketVersioning":     "{Bucket}",
-		"PutObject":               "{Bucket}/{Key}",
-		"PutPublicAccessBlock":    "{Bucket}",
+		"CopyObject":                         onObject,
+		"CreateBucket":                       onBucketName,
+		"DeleteBucket":                       onBucketName,
+		"DeleteBucketCors":                   onBucketName,
+		"DeleteBucketEncryption":             onBucketName,
+		"DeleteBucketLifecycle":              onBucketName,
+		"DeleteBucketOwnershipControls":      onBucketName,
+		"DeleteBucketPolicy":                 onBucketName,
+		"DeleteBucketReplication":            onBucketName,
+		"DeleteBucketTagging":                onBucketName,
+		"DeleteBucketWebsite":                onBucketName,
+		"DeleteObject":                       onObject,
+		"DeletePublicAccessBlock":            onBucketName,
+		"GetBucketAccelerateConfiguration":   onBucketName,
+		"GetBucketAcl":                       onBucketName,
+		"GetBucketCors":                      onBucketName,
+		"GetBucketEncryption":                onBucketName,
+		"GetBucketLifecycleConfiguration":    onBucketName,
+		"GetBucketLocation":                  onBucketName,
+		"GetBucketLogging":                   onBucketName,
+		"GetBucketNotificationConfiguration": onBucketName,
+		"GetBucketOwnershipControls":         onBucketName,
+		"GetBucketPolicy":                    onBucketName,
+		"GetBucketPolicyStatus":              onBucketName,
+		"GetBucketReplication":               onBucketName,
+		"GetBucketRequestPayment":            onBucketName,
+		"GetBucketTagging":                   onBucketName,
+		"GetBucketVersioning":                onBucketName,
+		"GetBucketWebsite":                   onBucketName,
+		"GetObject":                          onObject,
+		"GetObjectLockConfiguration":         onBucketName,
+		"GetObjectTagging":                   onObject,
+		"GetPublicAccessBlock":               onBucketName,
+		"HeadBucket":                         onBucketName,
+		"HeadObject":                         onObject,
+		"ListObjectVersions":                 onBucketName,
+		"ListObjects":                        onBucketName,
+		"ListObjectsV2":                      onBucketName,
+		"PutBucketAccelerateConfiguration":   onBucketName,
+		"PutBucketAcl":                       onBucketName,
+		"PutBucketCors":                      onBucketName,
+		"PutBucketEncryption":                onBucketName,
+		"PutBucketLifecycleConfiguration":    onBucketName,
+		"PutBucketLogging":                   onBucketName,
+		"PutBucketNotificationConfiguration": onBucketName,
+		"PutBucketOwnershipControls":         onBucketName,
+		"PutBucketPolicy":                    onBucketName,
+		"PutBucketReplication":               onBucketName,
+		"PutBucketRequestPayment":            onBucketName,
+		"PutBucketTagging":                   onBucketName,
+		"PutBucketVersioning":                onBucketName,
+		"PutBucketWebsite":                   onBucketName,
+		"PutObject":                          onObject,
+		"PutObjectLockConfiguration":         onBucketName,
+		"PutPublicAccessBlock":               onBucketName,
 	},
 	needs: map[string]func(*call, []need) []need{
-		"DeleteObject": ofVersion,
-		"GetObject":    ofVersion,
-		"HeadObject":   ofVersion,
+		"CopyObject":       copyObjectNeeds,
+		"CreateBucket":     newBucketNeeds,
+		"DeleteObject":     ofVersion,
+		"GetObject":        readNeeds,
+		"GetObjectTagging": ofVersion,
+		"HeadObject":       readNeeds,
+		"PutBucketReplication": func(c *call, own []need) []need {
+			role, _ := c.object("ReplicationConfiguration")["Role"].(string)
+			return append(own, c.passRole(role, "s3.amazonaws.com")...)
+		},
+		"PutObject": putNeeds,
 	},
 	keys: s3Keys,
 	look: lookAtBucket,
@@ -59,10 +96,85 @@ var s3Access = serviceAccess{
 func ofVersion(c *call, own []need) []need {
 	if c.str("VersionId") != "" {
 		for i := range own {
-			own[i].action += "Version"
+			own[i].action = versionAction(own[i].action)
 		}
 	}
 	return own
+}
+
+func versionAction(action string) string {
+	if head, ok := strings.CutSuffix(action, "Tagging"); ok {
+		return head + "VersionTagging"
+	}
+	return action + "Version"
+}
+
+// readNeeds: to read what a KMS key encrypts takes the key. Source: Amazon S3 User
+// Guide, "Using server-side encryption with AWS KMS keys".
+func readNeeds(c *call, own []need) []need {
+	if v, err := c.findVersion(c.str("Bucket"), c.str("Key"), c.str("VersionId")); err == nil {
+		return append(ofVersion(c, own), keyNeedsOf("s3", v.Head.str("SSEKMSKeyId"), "Decrypt")...)
+	}
+	return ofVersion(c, own)
+}
+
+// putNeeds: to upload with an ACL or tags takes more, and so does a KMS key.
+func putNeeds(c *call, own []need) []need {
+	write := own[0]
+	_, given, _ := c.givenGrants()
+	if given {
+		own = append(own, need{action: "s3:PutObjectAcl", resource: write.resource})
+	}
+	if c.str("Tagging") != "" {
+		own = append(own, need{action: "s3:PutObjectTagging", resource: write.resource})
+	}
+	return append(own, keyNeedsOf("s3", c.uploadKey(), "GenerateDataKey")...)
+}
+
+// uploadKey is the key that an upload is encrypted with, by a name that may be an
+// alias.
+func (c *call) uploadKey() string {
+	_, b, err := c.bucketNamed(c.str("Bucket"), c.now)
+	if err != nil {
+		return ""
+	}
+	algorithm, key, err := c.asked(b)
+	if err != nil || !strings.HasPrefix(algorithm, "aws:kms") {
+		return ""
+	}
+	return c.keyNamed(cmp.Or(key, "alias/aws/s3"))
+}
+
+// newBucketNeeds: what CreateBucket sets on the way takes more. Source: Amazon S3
+// API Reference, CreateBucket, "Permissions".
+func newBucketNeeds(c *call, own []need) []need {
+	more := map[string][]string{
+		"ACL": {"PutBucketAcl"}, "ObjectOwnership": {"PutBucketOwnershipControls"}, "ObjectLockEnabledForBucket": {"PutBucketObjectLockConfiguration", "PutBucketVersioning"},
+	}
+	for _, member := range sorted(more) {
+		if v, ok := c.in[member]; !ok || v == false {
+			continue
+		}
+		for _, action := range more[member] {
+			own = append(own, need{action: "s3:" + action, resource: own[0].resource})
+		}
+	}
+	return own
+}
+
+func copyObjectNeeds(c *call, own []need) []need {
+	name, key, version := copySource(c.str("CopySource"))
+	read := need{action: "s3:GetObject", resource: c.bucketARN(name + "/" + key)}
+	tags := need{action: "s3:GetObjectTagging", resource: read.resource}
+	if version != "" {
+		read.action, tags.action = versionAction(read.action), versionAction(tags.action)
+	}
+	v, err := c.findVersion(name, key, version)
+	own = append(putNeeds(c, own), read)
+	if err == nil && len(v.Tags) > 0 && c.str("TaggingDirective") != "REPLACE" {
+		own = append(own, tags, need{action: "s3:PutObjectTagging", resource: own[0].resource})
+	}
+	return append(own, keyNeedsOf("s3", v.Head.str("SSEKMSKeyId"), "Decrypt")...)
 }
 
 // s3Names are the members of input that are condition keys of S3.
@@ -100,7 +212,7 @@ func lookAtBucket(c *call, n *need) resource {
 		return resource{}
 	}
 	r := resource{owner: b.Owner, tags: b.Tags, policy: b.Policy}
-	if p := c.policy(b.Policy); p != nil && b.Owner != c.who.Account && b.Block["RestrictPublicBuckets"] == true && p.IsPublic(iampolicy.BlockPublicAccess) {
+	if p := c.policy(b.Policy); p != nil && b.Owner != c.who.Account && c.blocks(b, "RestrictPublicBuckets") && p.IsPublic(iampolicy.BlockPublicAccess) {
 		r.policy = ""
 	}
 	return r

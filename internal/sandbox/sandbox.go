@@ -85,6 +85,8 @@ type state struct {
 	Accounts map[string]*account        `json:"accounts"`
 	Buckets  map[string]*record[bucket] `json:"buckets"` // their names are global
 	Keys     map[string]accessKey       `json:"accessKeys"`
+	// Objects are by bucket and key, each with its versions, the oldest first.
+	Objects map[string]map[string][]s3Version `json:"objects,omitempty"`
 
 	Organizations map[string]*organization `json:"organizations,omitempty"`
 }

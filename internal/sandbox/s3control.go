@@ -1,3 +1,0 @@
-package sandbox
-
-var s3controlHandlers = map[string]handler{}
