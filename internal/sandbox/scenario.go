@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/knowngood/knowngood"
@@ -19,7 +20,8 @@ const maxScenarioCalls = 100_000
 // library/scenarios/README.md describes the language.
 type scenario struct {
 	Description string           `yaml:"description"`
-	Lists       map[string][]any `yaml:"lists"` // values to choose from, by name
+	Regions     []string         `yaml:"regions"` // that the estate has besides the sandbox's own
+	Lists       map[string][]any `yaml:"lists"`   // values to choose from, by name
 	Calls       []scenarioCall   `yaml:"calls"`
 }
 
@@ -32,6 +34,7 @@ type scenarioCall struct {
 	Account string         `yaml:"account"` // whose operator makes it; default: the group's, or the sandbox's own
 	Key     string         `yaml:"key"`     // access key id of the caller, in place of an operator's; default: the group's
 	From    string         `yaml:"from"`    // the caller's address, for CloudTrail
+	Fails   string         `yaml:"fails"`   // the code of the error that the call must end with
 	Input   map[string]any `yaml:"input"`   // text may hold references
 	Repeat  int            `yaml:"repeat"`  // how often; 0: once
 	Index   string         `yaml:"index"`   // the name by which texts refer to the number of the repetition, from 0; default: i
@@ -64,6 +67,7 @@ func (s *Sandbox) LoadNamed(ctx context.Context, file string, data []byte) (answ
 	if calls > maxScenarioCalls {
 		return nil, fmt.Errorf("%s: %d calls; a scenario makes at most %d", file, calls, maxScenarioCalls)
 	}
+	l.open(sc.Regions)
 	for name, list := range sc.Lists {
 		v, err := l.scope.resolve(list)
 		if err != nil {
@@ -77,6 +81,17 @@ func (s *Sandbox) LoadNamed(ctx context.Context, file string, data []byte) (answ
 		return nil, err
 	}
 	return l.scope.answers, nil
+}
+
+// open adds Regions to those that the sandbox has.
+func (s *Sandbox) open(regions []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range regions {
+		if !slices.Contains(s.regions, r) {
+			s.regions = append(slices.Clip(s.regions), r)
+		}
+	}
 }
 
 // useClock sets the clock and gives the one before.
@@ -160,6 +175,13 @@ func (l *loader) repeat(ctx context.Context, c scenarioCall) error {
 		} else {
 			l.made++
 			out, err := l.call(ctx, c)
+			if c.Fails != "" {
+				if code := codeOf(err); code != c.Fails {
+					err = fmt.Errorf("it fails with %q (%w), not with %s", code, err, c.Fails)
+				} else {
+					err = nil
+				}
+			}
 			if err != nil {
 				return fmt.Errorf("%s: call %d (%s): %w", l.file, l.made, c.Call, err)
 			}
