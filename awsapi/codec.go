@@ -394,7 +394,12 @@ func (c *codec) operation(o *Operation) {
 	c.int(&o.ResponseCode)
 	c.shape(&o.Input)
 	c.shape(&o.Output)
-	slabList(c, &o.Errors, &c.errors, c.shape)
+	slabList(c, &o.Errors, &c.errors, func(p **Shape) {
+		c.shape(p)
+		if c.reading && *p == nil {
+			c.fail()
+		}
+	})
 	c.bool(&o.ChecksumRequired)
 	c.bool(&o.UnsignedPayload)
 	c.bool(&o.Idempotent)

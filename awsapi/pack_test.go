@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"runtime"
@@ -123,6 +124,23 @@ func FuzzDecodeService(f *testing.F) {
 			}
 		}
 	})
+}
+
+// An error of an operation that names no shape is a pack that was damaged.
+func TestAnErrorWithoutAShapeIsRefused(t *testing.T) {
+	c := testCatalog(t)
+	s, err := c.Service("sts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	holed, err := decodeService(encodeService(s)) // one of our own to damage
+	if err != nil {
+		t.Fatal(err)
+	}
+	holed.ops[0].Errors = []*Shape{nil}
+	if _, err := decodeService(encodeService(holed)); !errors.Is(err, errCorrupt) {
+		t.Errorf("%v", err)
+	}
 }
 
 // FuzzPack opens a pack with any index and blob, and loads from it.

@@ -13,6 +13,7 @@ import (
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/awsapi"
 	"github.com/knowngood/knowngood/internal/sandbox"
+	"github.com/knowngood/knowngood/library"
 )
 
 // maxForks is how many forks of a sandbox are served at once.
@@ -28,7 +29,11 @@ type sandboxServer struct {
 // open makes the sandbox that the options ask for: that of the state file, if
 // it is there, or a new one with its scenario. kept: it is the state file's.
 func (v *sandboxServer) open(c *awsapi.Catalog, o sandboxOptions) (box *sandbox.Sandbox, kept bool, err error) {
-	with := sandbox.Options{Catalog: c, Seed: o.seed, Program: sandbox.Program{Serve: v.fork}}
+	runbooks, err := fs.Sub(library.FS, "runbooks")
+	if err != nil {
+		return nil, false, err
+	}
+	with := sandbox.Options{Catalog: c, Seed: o.seed, Documents: runbooks, Program: sandbox.Program{Serve: v.fork}}
 	if o.state != "" {
 		with.Program.Save = v.save
 		raw, err := os.ReadFile(o.state)

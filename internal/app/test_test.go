@@ -120,7 +120,7 @@ mainSteps:
       evaluations: [{rule: mine, resource: acme-invoices, compliance: NOT_APPLICABLE}]
   - name: a runbook of one's own
     given:
-      calls: [{call: 'ec2:RunInstances', as: i, wait: 1m, input: {MinCount: 1, MaxCount: 1}}]
+      calls: [{call: 'ec2:RunInstances', as: i, wait: 1m, input: {ImageId: ami-0c1a2b3c4d5e6f708, MinCount: 1, MaxCount: 1}}]
     when:
       - run: stop.yaml
         with: {Id: '{{i.Instances.0.InstanceId}}'}

@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -151,10 +152,12 @@ func TestABucketIsOfItsOwnRegion(t *testing.T) {
 	}
 }
 
-// withoutBucketRegion is an S3 whose list does not name Regions, as of old.
+// withoutBucketRegion is an S3 whose list knows nothing of Regions, as of old.
 type withoutBucketRegion struct{ awsapi.Caller }
 
 func (w withoutBucketRegion) Call(ctx context.Context, service, operation string, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
+	in = maps.Clone(in)
+	delete(in, "BucketRegion")
 	out, err := w.Caller.Call(ctx, service, operation, in, opts...)
 	for _, b := range elements(out, "Buckets") {
 		delete(b.(map[string]any), "BucketRegion")
@@ -176,7 +179,7 @@ func TestABucketWhoseRegionIsDenied(t *testing.T) {
 
 func TestWhatIsGoneIsNotCollected(t *testing.T) {
 	e := newEstate(t)
-	i := e.do("ec2", "RunInstances", map[string]any{"MinCount": int64(1), "MaxCount": int64(1)})["Instances"].([]any)[0].(map[string]any)["InstanceId"].(string)
+	i := e.do("ec2", "RunInstances", map[string]any{"ImageId": "ami-0c1a2b3c4d5e6f708", "MinCount": int64(1), "MaxCount": int64(1)})["Instances"].([]any)[0].(map[string]any)["InstanceId"].(string)
 	e.clock.Advance(time.Minute)
 	if items, _ := e.collect("AWS::EC2::Instance"); len(items) != 1 || items[0].ID != i {
 		t.Errorf("%v", items)

@@ -50,7 +50,7 @@ func TestTheDemosEstateIsCollected(t *testing.T) {
 		counts[items[i].Type]++
 	}
 	want := map[string]int{
-		"AWS::EC2::Instance": 6, "AWS::EC2::SecurityGroup": 3, "AWS::EC2::Subnet": 3, "AWS::EC2::VPC": 1, "AWS::EC2::Volume": 11,
+		"AWS::EC2::Instance": 6, "AWS::EC2::SecurityGroup": 4, "AWS::EC2::Subnet": 3, "AWS::EC2::VPC": 1, "AWS::EC2::Volume": 11, "AWS::Events::EventBus": 1,
 		"AWS::IAM::Role": 7, "AWS::KMS::Key": 3, "AWS::S3::Bucket": 7,
 	}
 	if !maps.Equal(counts, want) {

@@ -31,7 +31,7 @@ func TestReadGivesTheCollectedItem(t *testing.T) {
 		}
 		seen[want.Type] = true
 	}
-	if len(seen) != 8 {
+	if len(seen) != 9 {
 		t.Errorf("only %d types were read", len(seen))
 	}
 }
@@ -39,7 +39,7 @@ func TestReadGivesTheCollectedItem(t *testing.T) {
 func TestReadOfWhatIsGone(t *testing.T) {
 	e := newEstate(t)
 	v := e.volume()
-	i := e.do("ec2", "RunInstances", map[string]any{"MinCount": int64(1), "MaxCount": int64(1)})["Instances"].([]any)[0].(map[string]any)["InstanceId"].(string)
+	i := e.do("ec2", "RunInstances", map[string]any{"ImageId": "ami-0c1a2b3c4d5e6f708", "MinCount": int64(1), "MaxCount": int64(1)})["Instances"].([]any)[0].(map[string]any)["InstanceId"].(string)
 	e.bucket("acme", "eu-west-1")
 	e.bucket("acme-more", "eu-west-1")
 	e.clock.Advance(time.Minute)

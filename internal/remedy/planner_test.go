@@ -53,7 +53,8 @@ func (e *estate) do(service, operation string, in map[string]any) map[string]any
 // volumeOn makes an instance with a second, unencrypted volume, and gives both.
 func (e *estate) volumeOn(instance, volume map[string]any) (instanceID, volumeID string) {
 	e.t.Helper()
-	in := map[string]any{"MinCount": int64(1), "MaxCount": int64(1)}
+	in := map[string]any{"ImageId": "ami-0c1a2b3c4d5e6f708", "MinCount": int64(1), "MaxCount": int64(1),
+		"NetworkInterfaces": []any{map[string]any{"DeviceIndex": int64(0), "AssociatePublicIpAddress": false}}}
 	for k, v := range instance {
 		in[k] = v
 	}
@@ -260,7 +261,7 @@ func TestThePlanForADetachedVolumeStopsNothing(t *testing.T) {
 func TestAnAutoScalingMemberGoesToStandby(t *testing.T) {
 	e := newEstate(t)
 	i, v := e.volumeOn(nil, nil)
-	e.do("autoscaling", "CreateAutoScalingGroup", map[string]any{"AutoScalingGroupName": "web", "MinSize": int64(0), "MaxSize": int64(2)})
+	e.do("autoscaling", "CreateAutoScalingGroup", map[string]any{"AutoScalingGroupName": "web", "MinSize": int64(0), "MaxSize": int64(2), "InstanceId": i})
 	e.do("autoscaling", "AttachInstances", map[string]any{"AutoScalingGroupName": "web", "InstanceIds": []any{i}})
 	plan, err := e.plan("AWS-EncryptEBSVolume", knowngood.Params{"VolumeId": v}, v)
 	if err != nil {

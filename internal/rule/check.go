@@ -31,7 +31,11 @@ func (d *Definition) check1(t Test) error {
 			return err
 		}
 	}
-	got := r.Evaluate(t.Item.resource(d), now, nil)
+	var others testLookup
+	for i := range t.Resources {
+		others = append(others, t.Resources[i].resource(d))
+	}
+	got := r.Evaluate(t.Item.resource(d), now, others)
 	if got.Compliance != t.Expect {
 		return fmt.Errorf("%s (%s), want %s", got.Compliance, got.Annotation, t.Expect)
 	}
@@ -43,7 +47,7 @@ func (d *Definition) check1(t Test) error {
 
 func (t TestItem) resource(d *Definition) *knowngood.Resource {
 	r := &knowngood.Resource{
-		Version: "1.3", AccountID: "111122223333", Region: "eu-west-1", Type: t.Type, ID: t.ID, Name: t.Name, Status: t.Status, Tags: t.Tags,
+		CreationTime: t.CreationTime, Version: "1.3", AccountID: "111122223333", Region: "eu-west-1", Type: t.Type, ID: t.ID, Name: t.Name, ARN: t.ARN, Status: t.Status, Tags: t.Tags,
 	}
 	if r.Type == "" {
 		r.Type = d.ResourceTypes[0]
@@ -53,8 +57,35 @@ func (t TestItem) resource(d *Definition) *knowngood.Resource {
 	}
 	r.Configuration, _ = jsonLike(t.Configuration).(map[string]any)
 	r.Supplementary, _ = jsonLike(t.Supplementary).(map[string]any)
+	for _, rel := range t.Relationships {
+		r.Relationships = append(r.Relationships, knowngood.Relationship{Type: rel.Type, ID: rel.ID, Name: rel.Name, RelationshipName: rel.Relationship})
+	}
 	for _, path := range t.Unread {
 		r.Unread = append(r.Unread, knowngood.ReadError{Type: r.Type, ID: r.ID, Path: path, Service: "service", Operation: "Read", Code: "AccessDenied"})
 	}
 	return r
+}
+
+// testLookup is a test's other resources.
+type testLookup []*knowngood.Resource
+
+// Resource implements Lookup.
+func (l testLookup) Resource(resourceType, id string) (*knowngood.Resource, error) {
+	for _, r := range l {
+		if r.Type == resourceType && (r.ID == id || r.ARN == id) {
+			return r, nil
+		}
+	}
+	return nil, nil
+}
+
+// Resources implements Lookup.
+func (l testLookup) Resources(resourceType string) ([]*knowngood.Resource, error) {
+	var list []*knowngood.Resource
+	for _, r := range l {
+		if r.Type == resourceType {
+			list = append(list, r)
+		}
+	}
+	return list, nil
 }

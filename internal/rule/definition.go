@@ -53,6 +53,9 @@ type Definition struct {
 	// Reads are the members of the item that the expressions read, sorted, such
 	// as configuration.encrypted. Members of a list's elements follow its name.
 	Reads []string `yaml:"-"`
+	// Others are the members that they read of other resources, by type. A type
+	// without members is one of which only it counts which resources there are.
+	Others map[string][]string `yaml:"-"`
 
 	applies, compliant, annotation *expression
 }
@@ -85,6 +88,7 @@ const (
 type Test struct {
 	Name       string               `yaml:"name"`
 	Item       TestItem             `yaml:"item"`
+	Resources  []TestItem           `yaml:"resources"` // what look-ups find
 	Parameters map[string]string    `yaml:"parameters"`
 	Now        string               `yaml:"now"` // RFC 3339; 2026-01-01T00:00:00Z where empty
 	Expect     knowngood.Compliance `yaml:"expect"`
@@ -96,11 +100,22 @@ type TestItem struct {
 	Type          string               `yaml:"resourceType"` // the rule's first type where empty
 	ID            string               `yaml:"resourceId"`
 	Name          string               `yaml:"resourceName"`
+	ARN           string               `yaml:"arn"`
+	CreationTime  *time.Time           `yaml:"resourceCreationTime"`
 	Status        knowngood.ItemStatus `yaml:"configurationItemStatus"`
 	Tags          map[string]string    `yaml:"tags"`
 	Configuration map[string]any       `yaml:"configuration"`
 	Supplementary map[string]any       `yaml:"supplementaryConfiguration"`
+	Relationships []TestRelationship   `yaml:"relationships"`
 	Unread        []string             `yaml:"unread"` // members that were denied
+}
+
+// TestRelationship is a relationship of a test's item.
+type TestRelationship struct {
+	Type         string `yaml:"resourceType"`
+	ID           string `yaml:"resourceId"`
+	Name         string `yaml:"resourceName"`
+	Relationship string `yaml:"relationshipName"`
 }
 
 // Library is the rules that ship, by identifier and by name.
@@ -186,7 +201,7 @@ func Parse(file string, data []byte) (*Definition, error) {
 var (
 	identifierForm = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 	nameForm       = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
-	typeForm       = regexp.MustCompile(`^AWS::[A-Za-z0-9]+::[A-Za-z0-9:]+$`)
+	typeForm       = regexp.MustCompile(`^AWS::(::Account|[A-Za-z0-9]+::[A-Za-z0-9:]+)$`)
 )
 
 type addProblem func(key, want, problem string, args ...any)

@@ -15,10 +15,6 @@ import (
 // maxAnnotation is AWS Config's limit, in characters.
 const maxAnnotation = 256
 
-// Lookup finds another resource, for rules that read more than one. Nil: there
-// are none.
-type Lookup func(resourceType, id string) (*knowngood.Resource, bool)
-
 // Rule is a definition with its parameters bound. It is safe for concurrent use.
 type Rule struct {
 	Definition *Definition
@@ -128,14 +124,14 @@ func (r *Rule) Reads() []string { return slices.Clone(r.Definition.Reads) }
 //
 // A deleted item and one of another type are NOT_APPLICABLE. Members that could
 // not be read, and errors, make INSUFFICIENT_DATA.
-func (r *Rule) Evaluate(item *knowngood.Resource, now time.Time, _ Lookup) knowngood.Evaluation {
+func (r *Rule) Evaluate(item *knowngood.Resource, now time.Time, lookup Lookup) knowngood.Evaluation {
 	out := knowngood.Evaluation{Rule: r.Definition.Name, Resource: item.Key(), Time: now.UTC()}
-	out.Compliance, out.Annotation = r.verdict(item, now)
+	out.Compliance, out.Annotation = r.verdict(&subject{item, now, lookup})
 	out.Annotation = shorten(out.Annotation)
 	return out
 }
 
-func (r *Rule) verdict(item *knowngood.Resource, now time.Time) (knowngood.Compliance, string) {
+func (r *Rule) verdict(item *subject) (knowngood.Compliance, string) {
 	d := r.Definition
 	if item.Status == knowngood.ItemDeleted {
 		return knowngood.NotApplicable, "the resource is deleted"
@@ -143,7 +139,10 @@ func (r *Rule) verdict(item *knowngood.Resource, now time.Time) (knowngood.Compl
 	if !slices.Contains(d.ResourceTypes, item.Type) {
 		return knowngood.NotApplicable, "the rule does not look at " + item.Type
 	}
-	vars := map[string]any{"resource": view(item), "params": r.params, "now": now.UTC()}
+	vars, err := r.vars(item)
+	if err != nil {
+		return knowngood.InsufficientData, err.Error()
+	}
 	if d.applies != nil {
 		applies, why := d.applies.holds(item, vars)
 		if why != "" {
@@ -165,8 +164,8 @@ func (r *Rule) verdict(item *knowngood.Resource, now time.Time) (knowngood.Compl
 
 // annotate gives the text of a NON_COMPLIANT verdict. The verdict stands where
 // the text can't be made: the title then says it.
-func (d *Definition) annotate(item *knowngood.Resource, vars map[string]any) string {
-	if d.annotation == nil || d.annotation.unread(item) != "" {
+func (d *Definition) annotate(item *subject, vars any) string {
+	if d.annotation == nil || unread(item.Unread, d.annotation.reads) != "" {
 		return d.Title
 	}
 	v, _, err := d.annotation.program.Eval(vars)
@@ -181,8 +180,8 @@ func (d *Definition) annotate(item *knowngood.Resource, vars map[string]any) str
 }
 
 // holds runs a predicate. A reason that is not empty says why it has no value.
-func (e *expression) holds(item *knowngood.Resource, vars map[string]any) (value bool, why string) {
-	if why := e.unread(item); why != "" {
+func (e *expression) holds(item *subject, vars any) (value bool, why string) {
+	if why := unread(item.Unread, e.reads); why != "" {
 		return false, why
 	}
 	v, _, err := e.program.Eval(vars)
@@ -196,10 +195,10 @@ func (e *expression) holds(item *knowngood.Resource, vars map[string]any) (value
 	return b, ""
 }
 
-// unread names a member that the expression reads and that could not be read.
-func (e *expression) unread(item *knowngood.Resource) string {
-	for _, u := range item.Unread {
-		for _, read := range e.reads {
+// unread names a member that is read and that could not be.
+func unread(failed []knowngood.ReadError, reads []string) string {
+	for _, u := range failed {
+		for _, read := range reads {
 			if overlap(u.Path, read) {
 				what := u.Path
 				if what == "" {

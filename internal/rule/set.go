@@ -87,21 +87,38 @@ func (s *Set) Rule(name string) (Active, bool) {
 func (s *Set) Types() []string { return slices.Sorted(maps.Keys(s.byType)) }
 
 // Reads are the members that the rules read of each type, sorted: what an
-// inventory has to collect. A scope by tag reads the tags.
+// inventory has to collect. A scope by tag reads the tags. Types that rules only
+// look up are among them, without members where it only counts which there are.
 func (s *Set) Reads() map[string][]string {
 	out := make(map[string][]string, len(s.byType))
 	for t, list := range s.byType {
-		var reads []string
 		for _, a := range list {
-			reads = append(reads, a.Rule.Reads()...)
+			out[t] = append(out[t], a.Rule.Definition.Reads...)
 			if a.Scope.TagKey != "" {
-				reads = append(reads, "tags")
+				out[t] = append(out[t], "tags")
+			}
+			for other, reads := range a.Rule.Definition.Others {
+				out[other] = append(out[other], reads...)
 			}
 		}
-		slices.Sort(reads)
-		out[t] = slices.Compact(reads)
+	}
+	for t, reads := range out {
+		out[t] = sorted(reads)
 	}
 	return out
+}
+
+// Readers are the rules that look resources of a type up, sorted by name: those
+// to evaluate again when one of them changes.
+func (s *Set) Readers(resourceType string) []Active {
+	var list []Active
+	for _, a := range s.byName {
+		if _, ok := a.Rule.Definition.Others[resourceType]; ok {
+			list = append(list, a)
+		}
+	}
+	slices.SortFunc(list, func(a, b Active) int { return cmp.Compare(a.Name, b.Name) })
+	return list
 }
 
 // Evaluate gives the verdicts of all rules that look at an item and have it in

@@ -77,3 +77,22 @@ func TestTwoRulesOfOneNameAreRefused(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestSetKnowsWhoLooksUp(t *testing.T) {
+	d := &Definition{Name: "r", ResourceTypes: []string{"AWS::EC2::Volume"}, Compliant: `lookup('AWS::KMS::Key', resource.configuration.kmsKeyId).configuration.enabled`}
+	d.compile(func(_, _, problem string, args ...any) { t.Fatalf(problem, args...) })
+	r, err := Compile(d, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewSet([]Active{{Name: "r", Rule: r}, active(t, "a", "ENCRYPTED_VOLUMES", Scope{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Readers("AWS::KMS::Key"); len(got) != 1 || got[0].Name != "r" {
+		t.Errorf("%v", got)
+	}
+	if got := s.Reads()["AWS::KMS::Key"]; !slices.Equal(got, []string{"configuration.enabled"}) {
+		t.Errorf("%v", got)
+	}
+}

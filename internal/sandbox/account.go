@@ -106,6 +106,7 @@ func (c *call) home() *region {
 	if !ok {
 		r = &region{}
 		r.fill()
+		c.furnish(r)
 		a.Regions[c.region] = r
 	}
 	return r

@@ -143,7 +143,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	}
 	tagged := zone(object{"TagSpecifications": []any{object{"ResourceType": "volume", "Tags": []any{object{"Key": "env", "Value": "dev"}}}}})
 	sealed := zone(object{"Encrypted": true, "KmsKeyId": "alias/data"})
-	run := object{"MinCount": int64(1), "MaxCount": int64(1), "IamInstanceProfile": object{"Name": "web"}}
+	run := object{"ImageId": linux, "MinCount": int64(1), "MaxCount": int64(1), "IamInstanceProfile": object{"Name": "web"}}
 	logs, others := object{"Bucket": "acme-logs"}, object{"Bucket": "other-logs"}
 	dataKey := object{"KeyId": "{{e.key}}", "KeySpec": "AES_256"}
 	bucketPolicy := func(statements ...string) func(*estate) {

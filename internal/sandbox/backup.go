@@ -15,7 +15,7 @@ const (
 	backupTime  = 2 * time.Minute  // at least, that it runs
 )
 
-// defaultVault is there from the start.
+// defaultVault needs nobody to make it; see liveVault.
 const defaultVault = "Default"
 
 // backupState is what backup has in one account and Region.
@@ -70,24 +70,16 @@ func badParameter(format string, args ...any) error {
 	return failure(400, "InvalidParameterValueException", format, args...)
 }
 
-// vaults are the Region's vaults. AWS makes the default one when its console is
-// first opened; here it is there.
-func (c *call) vaults() (*table[backupVault], error) {
+// liveVault finds a vault. AWS makes the default one when its console is first
+// opened; here it comes when it is first named.
+func (c *call) liveVault(name string, at time.Time) (*record[backupVault], backupVault, error) {
 	t := &c.home().Backup.Vaults
-	if (*t)[defaultVault] == nil {
+	if name == defaultVault && (*t)[name] == nil {
 		key, err := c.serviceKey("", "alias/aws/backup")
 		if err != nil {
-			return nil, err
+			return nil, backupVault{}, err
 		}
-		t.put(defaultVault, c.view, backupVault{Created: c.view, KeyARN: key})
-	}
-	return t, nil
-}
-
-func (c *call) liveVault(name string, at time.Time) (*record[backupVault], backupVault, error) {
-	t, err := c.vaults()
-	if err != nil {
-		return nil, backupVault{}, err
+		t.put(name, c.view, backupVault{Created: c.view, KeyARN: key})
 	}
 	r, v, ok := t.live(name, at)
 	if !ok {
@@ -120,11 +112,8 @@ func createBackupVault(c *call) (map[string]any, error) {
 	if !vaultName.MatchString(name) {
 		return nil, badParameter("Invalid backup vault name: %s", name)
 	}
-	t, err := c.vaults()
-	if err != nil {
-		return nil, err
-	}
-	if _, v, ok := t.live(name, c.now); ok {
+	vaults := &c.home().Backup.Vaults
+	if _, v, ok := vaults.live(name, c.now); ok {
 		if v.Creator != "" && v.Creator == c.str("CreatorRequestId") {
 			return object{"BackupVaultName": name, "BackupVaultArn": c.vaultARN(name), "CreationDate": v.Created}, nil
 		}
@@ -138,7 +127,7 @@ func createBackupVault(c *call) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.put(name, c.now, backupVault{Created: c.now, KeyARN: key, Creator: c.str("CreatorRequestId"), Tags: tags})
+	vaults.put(name, c.now, backupVault{Created: c.now, KeyARN: key, Creator: c.str("CreatorRequestId"), Tags: tags})
 	c.backupEvent(c.now, "Backup Vault State Change", c.vaultARN(name), object{"backupVaultName": name, "state": "CREATED"})
 	return object{"BackupVaultName": name, "BackupVaultArn": c.vaultARN(name), "CreationDate": c.now}, nil
 }
@@ -152,12 +141,8 @@ func describeBackupVault(c *call) (map[string]any, error) {
 }
 
 func listBackupVaults(c *call) (map[string]any, error) {
-	t, err := c.vaults()
-	if err != nil {
-		return nil, err
-	}
 	out := []any{}
-	for name, v := range t.all(c.view) {
+	for name, v := range c.home().Backup.Vaults.all(c.view) {
 		if kind := c.str("ByVaultType"); kind == "" || kind == "BACKUP_VAULT" {
 			out = append(out, c.vaultOut(name, v, c.view))
 		}

@@ -188,9 +188,6 @@ func deleteRecoveryPoint(c *call) (map[string]any, error) {
 func (c *call) backupTagged(at time.Time) (tagSet, func(tagSet), error) {
 	arn := c.str("ResourceArn")
 	state := &c.home().Backup
-	if _, err := c.vaults(); err != nil {
-		return nil, nil, err
-	}
 	for name, v := range state.Vaults.all(at) {
 		if c.vaultARN(name) == arn {
 			return v.Tags, func(t tagSet) { state.Vaults[name].change(c.now, func(v *backupVault) { v.Tags = t }) }, nil

@@ -109,6 +109,9 @@ func TestAVolumesBackup(t *testing.T) {
 	if got := w.restoreJob(id); got["Status"] != "FAILED" || !strings.Contains(got["StatusMessage"].(string), "eu-west-1z") {
 		t.Errorf("%v", got)
 	}
+	if got := pick(w.do("backup", "ListRestoreJobs", object{"ByStatus": "FAILED"})["RestoreJobs"], "RestoreJobId"); !reflect.DeepEqual(got, []string{id}) {
+		t.Errorf("%v", got)
+	}
 }
 
 func TestADatabasesBackup(t *testing.T) {
@@ -382,8 +385,12 @@ func TestAPlanRunsOnTheClock(t *testing.T) {
 		"CopyActions": []any{object{"DestinationBackupVaultArn": "arn:aws:backup:us-east-1:111122223333:backup-vault:Default"}}}))
 	id := out["BackupPlanId"].(string)
 	selection := object{"BackupPlanId": id, "BackupSelection": object{"SelectionName": "tagged", "IamRoleArn": backupRole, "ListOfTags": []any{object{"ConditionType": "STRINGEQUALS", "ConditionKey": "backup", "ConditionValue": "yes"}}}}
-	w.do("backup", "CreateBackupSelection", selection)
+	made := w.do("backup", "CreateBackupSelection", selection)["SelectionId"]
 	w.fails("AlreadyExistsException", "backup", "CreateBackupSelection", selection)
+	if got := w.do("backup", "GetBackupSelection", object{"BackupPlanId": id, "SelectionId": made})["BackupSelection"]; !reflect.DeepEqual(got, selection["BackupSelection"]) {
+		t.Errorf("%v", got)
+	}
+	w.fails("ResourceNotFoundException", "backup", "GetBackupSelection", object{"BackupPlanId": id, "SelectionId": "nobody"})
 	w.do("backup", "CreateBackupSelection", object{"BackupPlanId": id, "BackupSelection": object{"SelectionName": "tables", "IamRoleArn": backupRole, "Resources": ids("arn:aws:dynamodb:*:*:table/*"), "NotResources": ids("*table/secret")}})
 	w.clock.Advance(4*time.Hour - 2*time.Minute)
 	if got := w.do("backup", "ListBackupJobs", nil)["BackupJobs"].([]any); len(got) != 0 {
@@ -452,6 +459,12 @@ func TestPlans(t *testing.T) {
 	if old["RuleName"] != "r" {
 		t.Errorf("%v", old)
 	}
+	w.do("backup", "TagResource", object{"ResourceArn": out["BackupPlanArn"], "Tags": object{"a": "1"}})
+	if got := w.do("backup", "ListTags", object{"ResourceArn": out["BackupPlanArn"]})["Tags"]; !reflect.DeepEqual(got, object{"a": "1"}) {
+		t.Errorf("%v", got)
+	}
+	w.fails("InvalidParameterValueException", "backup", "TagResource", object{"ResourceArn": out["BackupPlanArn"], "Tags": object{"aws:a": "1"}})
+	w.fails("ResourceNotFoundException", "backup", "ListTags", object{"ResourceArn": "nobody"})
 	w.fails("ResourceNotFoundException", "backup", "GetBackupPlan", object{"BackupPlanId": "nobody"})
 	w.fails("InvalidParameterValueException", "backup", "CreateBackupSelection", object{"BackupPlanId": id, "BackupSelection": object{"SelectionName": "s", "IamRoleArn": backupRole}})
 	w.fails("InvalidParameterValueException", "backup", "CreateBackupSelection", object{"BackupPlanId": id, "BackupSelection": object{"SelectionName": "s", "IamRoleArn": "arn:aws:iam::111122223333:role/nobody", "Resources": ids("*")}})
@@ -494,6 +507,10 @@ func TestVaults(t *testing.T) {
 	w.fails("AlreadyExistsException", "backup", "CreateBackupVault", object{"BackupVaultName": "vault"})
 	w.fails("InvalidParameterValueException", "backup", "CreateBackupVault", object{"BackupVaultName": "a vault"})
 	w.fails("InvalidParameterValueException", "backup", "CreateBackupVault", object{"BackupVaultName": "other", "EncryptionKeyArn": "alias/nobody"})
+	if got := pick(w.do("backup", "ListBackupVaults", nil)["BackupVaultList"], "BackupVaultName"); !reflect.DeepEqual(got, []string{"vault"}) {
+		t.Errorf("%v before the default one is named", got)
+	}
+	w.do("backup", "DescribeBackupVault", object{"BackupVaultName": "Default"})
 	list := w.do("backup", "ListBackupVaults", nil)["BackupVaultList"]
 	if got := pick(list, "BackupVaultName"); !reflect.DeepEqual(got, []string{"Default", "vault"}) || list.([]any)[1].(object)["EncryptionKeyArn"] != key {
 		t.Errorf("%v", list)

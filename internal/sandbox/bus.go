@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 )
 
@@ -23,8 +24,8 @@ type envelope struct {
 	Detail     json.RawMessage `json:"detail"`
 }
 
-// due is something that comes about at its time: an event, or the next time of
-// a rule's schedule.
+// due is something that comes about at its time: an event, the next time of a
+// rule's schedule, or a service's own work.
 type due struct {
 	At      time.Time `json:"at"`
 	Account string    `json:"account"`
@@ -33,7 +34,9 @@ type due struct {
 	Event   *envelope `json:"event,omitempty"`
 	Relayed bool      `json:"relayed,omitempty"` // it came from another bus, and goes to no further one
 	Rule    string    `json:"rule,omitempty"`    // whose schedule it is, on the default bus
+	Task    string    `json:"task,omitempty"`    // what a service goes on with, which perform knows
 	Plan    string    `json:"plan,omitempty"`    // a backup plan's rule whose schedule it is, as PLAN/RULE
+	Group   string    `json:"group,omitempty"`   // an Auto Scaling group that is to look at itself
 }
 
 // emit sends an event of a service to the default bus of the call's account and
@@ -94,6 +97,14 @@ func (s *Sandbox) settle(now time.Time) {
 			c.publish(d)
 			continue
 		}
+		if d.Group != "" {
+			c.scale(d.Group)
+			continue
+		}
+		if d.Task != "" {
+			c.perform(d.Task)
+			continue
+		}
 		key := d.Account + "/" + d.Region + "/" + d.Rule + "/" + d.Plan
 		if ticks[key]++; ticks[key] > maxTicks {
 			c.now = now
@@ -103,6 +114,18 @@ func (s *Sandbox) settle(now time.Time) {
 			continue
 		}
 		c.tick(d.Rule)
+	}
+}
+
+// plan schedules a service's work for a time.
+func (c *call) plan(at time.Time, task string) {
+	c.schedule(due{At: at, Account: c.who.Account, Region: c.region, Task: task})
+}
+
+// perform does a service's work that has come due. It is written service/what.
+func (c *call) perform(task string) {
+	if what, ok := strings.CutPrefix(task, "ssm/"); ok {
+		c.performSSM(what)
 	}
 }
 

@@ -72,7 +72,7 @@ func (w *world) timeline(what ...string) *[]string {
 func TestAStateThatComesLaterHasItsEventThen(t *testing.T) {
 	w := newWorld(t)
 	got := w.timeline("state", "event", "result")
-	out := w.do("ec2", "RunInstances", object{"MinCount": int64(1), "MaxCount": int64(1)})
+	out := w.do("ec2", "RunInstances", object{"ImageId": linux, "MinCount": int64(1), "MaxCount": int64(1)})
 	i := out["Instances"].([]any)[0].(object)["InstanceId"].(string)
 	if want := []string{"08:00:00 EC2 Instance State-change Notification pending"}; !reflect.DeepEqual(*got, want) {
 		t.Errorf("at once %q", *got)
@@ -116,7 +116,7 @@ func TestAGroupSaysThatItTerminatedAMember(t *testing.T) {
 	w := newWorld(t)
 	got := w.timeline("state", "EC2InstanceId", "AutoScalingGroupName")
 	i := w.launch(object{})
-	w.do("autoscaling", "CreateAutoScalingGroup", object{"AutoScalingGroupName": "web", "MinSize": int64(0), "MaxSize": int64(2)})
+	w.do("autoscaling", "CreateAutoScalingGroup", object{"AutoScalingGroupName": "web", "MinSize": int64(0), "MaxSize": int64(2), "InstanceId": i})
 	w.do("autoscaling", "AttachInstances", object{"AutoScalingGroupName": "web", "InstanceIds": ids(i)})
 	w.do("ec2", "StopInstances", object{"InstanceIds": ids(i)})
 	w.clock.Advance(10 * time.Minute)
@@ -133,7 +133,7 @@ func TestWhatIsToComeSurvivesASnapshot(t *testing.T) {
 	w.do("events", "PutRule", object{"Name": "hourly", "ScheduleExpression": "rate(1 hour)"})
 	w.do("events", "PutTargets", object{"Rule": "hourly", "Targets": []any{object{"Id": "q", "Arn": arn, "Input": `"tick"`}}})
 	w.do("sqs", "SendMessage", object{"QueueUrl": url, "MessageBody": "before"})
-	w.do("ec2", "RunInstances", object{"MinCount": int64(1), "MaxCount": int64(1)}) // pending
+	w.do("ec2", "RunInstances", object{"ImageId": linux, "MinCount": int64(1), "MaxCount": int64(1)}) // pending
 	raw, err := w.Snapshot()
 	if err != nil {
 		t.Fatal(err)
@@ -427,7 +427,7 @@ func TestTheControlAPICountsDeliveries(t *testing.T) {
 	_, arn := w.queueFor("q")
 	w.rule("r", `{"source": ["mine"]}`, object{"Id": "1", "Arn": arn})
 	w.do("events", "PutEvents", object{"Entries": []any{object{"Source": "mine", "DetailType": "d", "Detail": "{}"}}})
-	w.do("ec2", "RunInstances", object{"MinCount": int64(1), "MaxCount": int64(1)})
+	w.do("ec2", "RunInstances", object{"ImageId": linux, "MinCount": int64(1), "MaxCount": int64(1)})
 	out := w.ask(200, "GET", "events", "")
 	if out["events"] != 2.0 || out["delivered"] != 0.0 || out["failed"] != 1.0 || out["pending"] != 2.0 || !strings.Contains(at(out, "deliveries.0.error").(string), "sqs:SendMessage") {
 		t.Errorf("%v", out)

@@ -45,7 +45,7 @@ var handlers = map[string]map[string]handler{
 	"compute-optimizer":        optimizerHandlers,
 	"config":                   configHandlers,
 	"dynamodb":                 dynamodbHandlers,
-	"ec2":                      merged(ec2Handlers, networkHandlers),
+	"ec2":                      merged(instanceHandlers, ebsHandlers, imageHandlers, networkHandlers),
 	"elbv2":                    elbHandlers,
 	"events":                   eventsHandlers,
 	"guardduty":                guarddutyHandlers,
@@ -196,23 +196,35 @@ func (c *call) page(key string, items []any) (map[string]any, error) {
 
 // pageOf is page for a service whose pages have no more than so many items.
 func (c *call) pageOf(key string, items []any, most int) (map[string]any, error) {
-	start := 0
+	start, end, err := c.span(len(items), most)
+	if err != nil {
+		return nil, err
+	}
+	return c.pageOut(key, items[start:end:end], end, len(items)), nil
+}
+
+// span is the part of a list of n items that MaxResults and NextToken ask for,
+// of at most so many.
+func (c *call) span(n, most int) (start, end int, err error) {
 	if t := c.str("NextToken"); t != "" {
-		n, err := strconv.Atoi(strings.TrimPrefix(t, "page-"))
-		if err != nil || n < 0 || n > len(items) {
-			return nil, failure(400, "InvalidNextToken", "The token is not valid.")
+		start, err = strconv.Atoi(strings.TrimPrefix(t, "page-"))
+		if err != nil || start < 0 || start > n {
+			return 0, 0, failure(400, "InvalidNextToken", "The token is not valid.")
 		}
-		start = n
 	}
-	if n, ok := c.int("MaxResults"); ok && n > 0 && int(n) < most {
-		most = int(n)
+	if m, ok := c.int("MaxResults"); ok && m > 0 && m < int64(most) {
+		most = int(m)
 	}
-	end := min(start+most, len(items))
-	out := object{key: items[start:end:end]}
-	if end < len(items) {
+	return start, min(start+most, n), nil
+}
+
+// pageOut is a page that ends at an item of n.
+func (c *call) pageOut(key string, page []any, end, n int) map[string]any {
+	out := object{key: page}
+	if end < n {
 		out["NextToken"] = fmt.Sprintf("page-%d", end)
 	}
-	return out, nil
+	return out
 }
 
 // markers are a service's words for pages by Marker.

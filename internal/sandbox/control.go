@@ -31,7 +31,7 @@ const maxControl = 256 << 20
 //	POST   reset                 back to the origin, as Reset does
 //	POST   fork                  {"endpoint": "http://127.0.0.1:40321"}: a second sandbox with the same estate, served there
 //	DELETE fork                  ends the fork that is asked
-//	GET    calls                 every call so far, a list of CallRecord
+//	GET    calls                 the calls so far, a list of CallRecord
 //	GET    volumes/{id}/writes   {"writes": 42}
 //	GET    databases/{id}/writes {"writes": 42}
 //	GET    clock                 {"now": "2026-01-01T00:00:00Z"}

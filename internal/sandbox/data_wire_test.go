@@ -104,7 +104,7 @@ print("recovery", dynamodb.describe_continuous_backups(TableName="orders")["Cont
       code(dynamodb.restore_table_to_point_in_time, SourceTableName="orders", TargetTableName="late", RestoreDateTime=advance("1s")), code(dynamodb.describe_table, TableName="nobody"))
 
 # Backup
-print("vaults", [v["BackupVaultName"] for v in backup.list_backup_vaults()["BackupVaultList"]])
+print("vaults", backup.describe_backup_vault(BackupVaultName="Default")["NumberOfRecoveryPoints"], [v["BackupVaultName"] for v in backup.list_backup_vaults()["BackupVaultList"]])
 arn = "arn:aws:dynamodb:eu-west-1:" + account + ":table/orders"
 job = backup.start_backup_job(BackupVaultName="Default", ResourceArn=arn, IamRoleArn=role)
 advance("1h")
@@ -142,7 +142,7 @@ restored True ['plain', 'sealed'] 360
 refused ('DBInstanceNotFound', 404) ('InvalidParameterCombination', 400) ('InvalidParameterValue', 400)
 item 1 b'\x00\xff' ['p', 'q'] {'x': True} 2 ['back', 'orders']
 recovery ENABLED ('InvalidRestoreTimeException', 400) ('ResourceNotFoundException', 400)
-vaults ['Default']
+vaults 0 ['Default']
 job COMPLETED 100.0 [True] ['arn:aws:dynamodb:eu-west-1:111122223333:table/orders']
 metadata {'encryptionType': 'Default', 'originalTableName': 'orders'} COMPLETED
 jobs arn:aws:dynamodb:eu-west-1:111122223333:table/again COMPLETED

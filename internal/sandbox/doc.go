@@ -12,5 +12,10 @@
 // it is on, as the service's table in its file _access.go says; the operator of an
 // account is excepted. There may be many accounts, in organizations and not.
 //
+// Nodes and functions run no code. What a Lambda function does, HandleFunction
+// says; what a command does on a node, HandleCommand; and who runs Automation
+// executions, RunAutomations: without an engine an execution stays Pending, and
+// its answers say so. Which instances are managed nodes, ssm_node.go tells.
+//
 // An operation that is modelled but not simulated answers 501 and its name.
 package sandbox

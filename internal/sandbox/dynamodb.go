@@ -134,7 +134,7 @@ func checkSchema(s structure) error {
 	return nil
 }
 
-// capacity reads how a table is paid for. given tells whether the call says it.
+// capacity reads how a table is paid for, by the names of the members that say it.
 func (c *call) capacity(mode, provisioned string) (structure, error) {
 	units := c.object(provisioned)
 	if c.str(mode) == "PAY_PER_REQUEST" {

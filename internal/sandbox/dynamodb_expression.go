@@ -36,6 +36,9 @@ func (c *call) terms(text string) ([]term, error) {
 		var m []string
 		if m = existsTerm.FindStringSubmatch(rest); m != nil {
 			t, values = term{name: m[2], op: m[1]}, m[3:]
+			if (m[3] != "") != (m[1] == "begins_with") {
+				return nil, invalid("Invalid expression: Incorrect number of operands for operator or function; operator or function: %s", m[1])
+			}
 		} else if m = betweenTerm.FindStringSubmatch(rest); m != nil {
 			t, values = term{name: m[1], op: "BETWEEN"}, m[3:]
 		} else if m = compareTerm.FindStringSubmatch(rest); m != nil {

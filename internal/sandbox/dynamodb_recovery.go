@@ -2,7 +2,8 @@ package sandbox
 
 import "time"
 
-// tableNotFound is how the operations of backups name a missing table.
+// recoverable is liveTable for the operations of backups, which have a code of
+// their own for a table that is missing.
 func (c *call) recoverable(name string, at time.Time) (*record[dynamoTable], dynamoTable, error) {
 	r, t, err := c.liveTable(name, at)
 	if err != nil {

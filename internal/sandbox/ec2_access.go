@@ -1,15 +1,22 @@
 package sandbox
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
+)
+
+const (
+	ec2Prefix = "arn:{Partition}:ec2:{Region}:{Account}:"
+	runOn     = "instance/* volume/* network-interface/* arn:{Partition}:ec2:{Region}::image/{ImageId} subnet/{SubnetId} " +
+		"security-group/{SecurityGroupIds} key-pair/{KeyName}"
 )
 
 // What EC2's operations are on. Those that only describe are on "*".
 // Source: Service Authorization Reference, "Actions, resources, and condition
 // keys for Amazon EC2".
 var ec2Access = serviceAccess{
-	arn: "arn:{Partition}:ec2:{Region}:{Account}:",
+	arn: ec2Prefix,
 	on: map[string]string{
 		"AllocateAddress":               "elastic-ip/*",
 		"AssociateAddress":              "elastic-ip/{AllocationId} instance/{InstanceId}",
@@ -34,24 +41,46 @@ var ec2Access = serviceAccess{
 		"ReleaseAddress":                "elastic-ip/{AllocationId}",
 		"RevokeSecurityGroupEgress":     "security-group/{GroupId}",
 		"RevokeSecurityGroupIngress":    "security-group/{GroupId}",
-		"RunInstances": "instance/* volume/* network-interface/* arn:{Partition}:ec2:{Region}::image/{ImageId} subnet/{SubnetId} " +
-			"security-group/{SecurityGroupIds} key-pair/{KeyName}",
-		"StartInstances":     "instance/{InstanceIds}",
-		"StopInstances":      "instance/{InstanceIds}",
-		"TerminateInstances": "instance/{InstanceIds}",
+		"RunInstances":                  runOn,
+		"CopyImage":                     "arn:{Partition}:ec2:{Region}::image/* arn:{Partition}:ec2:{SourceRegion}::image/{SourceImageId}",
+		"CreateFlowLogs":                "vpc-flow-log/*",
+		"CreateImage":                   "arn:{Partition}:ec2:{Region}::image/* instance/{InstanceId} arn:{Partition}:ec2:{Region}::snapshot/*",
+		"CreateLaunchTemplate":          "launch-template/*",
+		"CreateLaunchTemplateVersion":   "launch-template/{LaunchTemplateId}",
+		"DeleteFlowLogs":                "vpc-flow-log/{FlowLogIds}",
+		"DeleteLaunchTemplate":          "launch-template/{LaunchTemplateId}",
+		"DeleteLaunchTemplateVersions":  "launch-template/{LaunchTemplateId}",
+		"DeleteSecurityGroup":           "security-group/{GroupId}",
+		"DeleteSubnet":                  "subnet/{SubnetId}",
+		"DeleteVpc":                     "vpc/{VpcId}",
+		"DeregisterImage":               "arn:{Partition}:ec2:{Region}::image/{ImageId}",
+		"DescribeImageAttribute":        "arn:{Partition}:ec2:{Region}::image/{ImageId}",
+		"DescribeSnapshotAttribute":     "arn:{Partition}:ec2:{Region}::snapshot/{SnapshotId}",
+		"ModifyImageAttribute":          "arn:{Partition}:ec2:{Region}::image/{ImageId}",
+		"ModifyLaunchTemplate":          "launch-template/{LaunchTemplateId}",
+		"ModifySubnetAttribute":         "subnet/{SubnetId}",
+		"ResetSnapshotAttribute":        "arn:{Partition}:ec2:{Region}::snapshot/{SnapshotId}",
+		"StartInstances":                "instance/{InstanceIds}",
+		"StopInstances":                 "instance/{InstanceIds}",
+		"TerminateInstances":            "instance/{InstanceIds}",
 	},
 	needs: map[string]func(*call, []need) []need{
-		"AttachVolume":        attachNeeds,
-		"CopySnapshot":        copyNeeds,
-		"CreateSecurityGroup": createNeeds("security-group"),
-		"CreateSnapshot":      createNeeds("snapshot"),
-		"CreateSubnet":        createNeeds("subnet"),
-		"CreateTags":          tagNeeds,
-		"CreateVolume":        volumeNeeds,
-		"CreateVpc":           createNeeds("vpc"),
-		"DeleteTags":          tagNeeds,
-		"RunInstances":        runNeeds,
-		"StartInstances":      startNeeds,
+		"AttachVolume":         attachNeeds,
+		"CopySnapshot":         copyNeeds,
+		"AllocateAddress":      createNeeds("elastic-ip"),
+		"CopyImage":            createNeeds("image", "snapshot"),
+		"CreateFlowLogs":       flowNeeds,
+		"CreateImage":          createNeeds("image", "snapshot"),
+		"CreateLaunchTemplate": createNeeds("launch-template"),
+		"CreateSecurityGroup":  createNeeds("security-group"),
+		"CreateSnapshot":       createNeeds("snapshot"),
+		"CreateSubnet":         createNeeds("subnet"),
+		"CreateTags":           tagNeeds,
+		"CreateVolume":         volumeNeeds,
+		"CreateVpc":            createNeeds("vpc"),
+		"DeleteTags":           tagNeeds,
+		"RunInstances":         runNeeds,
+		"StartInstances":       startNeeds,
 	},
 	keys: ec2Keys,
 	look: func(c *call, n *need) resource {
@@ -85,11 +114,21 @@ func (c *call) ec2Resource(id string) (kind string, tags tagSet) {
 		_, v, _ := table[securityGroup](home.SecurityGroups).live(id, c.now)
 		return "security-group", v.Tags
 	case "eipalloc":
-		return "elastic-ip", nil
+		_, v, _ := table[address](home.Addresses).live(id, c.now)
+		return "elastic-ip", v.Tags
 	case "eni":
 		return "network-interface", nil
 	case "ami":
-		return "image", nil
+		_, v, _ := home.EC2.Images.live(id, c.now)
+		return "image", v.Tags
+	case "lt":
+		_, v, _ := home.EC2.Templates.live(id, c.now)
+		return "launch-template", v.Tags
+	case "fl":
+		_, v, _ := home.EC2.FlowLogs.live(id, c.now)
+		return "vpc-flow-log", v.Tags
+	case "sgr":
+		return "security-group-rule", nil
 	}
 	return "*", nil
 }
@@ -193,7 +232,7 @@ func (c *call) newVolumeKey(in object) (key string, encrypted bool) {
 	case name == "" && s.KeyARN != "":
 		return s.KeyARN, true
 	case name == "":
-		name = ebsAlias
+		name = cmp.Or(c.home().EC2.DefaultKey, ebsAlias)
 	}
 	return c.keyNamed(name), true
 }
@@ -246,7 +285,7 @@ func copyNeeds(c *call, own []need) []need {
 			key = c.keyNamed(c.str("KmsKeyId"))
 		}
 		if key == "" {
-			key = c.keyNamed(ebsAlias)
+			key = c.keyNamed(cmp.Or(c.home().EC2.DefaultKey, ebsAlias))
 		}
 	}
 	out := append(createNeeds("snapshot")(c, own), reencryptNeeds(source, key)...)
@@ -260,16 +299,32 @@ func attachNeeds(c *call, own []need) []need {
 
 func startNeeds(c *call, own []need) []need {
 	for _, id := range c.strings("InstanceIds") {
-		for _, v := range table[volume](c.home().Volumes).all(c.now) {
-			if v.Instance == id {
-				own = append(own, keyNeeds(v.KeyARN, "CreateGrant", "Decrypt")...)
-			}
+		for _, d := range c.devices(c.now, id)[id] {
+			v, _ := c.home().Volumes[d.id].as(c.now)
+			own = append(own, keyNeeds(v.KeyARN, "CreateGrant", "Decrypt")...)
 		}
 	}
 	return own
 }
 
+// flowNeeds is for CreateFlowLogs, which hands a role to the delivery of logs.
+func flowNeeds(c *call, own []need) []need {
+	return append(createNeeds("vpc-flow-log")(c, own), c.passRole(c.str("DeliverLogsPermissionArn"), "vpc-flow-logs.amazonaws.com")...)
+}
+
+// runNeeds looks at what a launch template says as well.
 func runNeeds(c *call, own []need) []need {
+	if in, v, err := c.withTemplate(c.in); err == nil && v.Template != "" {
+		at := *c
+		at.in = in
+		own = nil
+		run := serviceAccess{arn: ec2Prefix, on: map[string]string{"RunInstances": runOn}}
+		for _, on := range run.resources(&at) {
+			own = append(own, need{action: "ec2:RunInstances", resource: on, tags: at.requestTags()})
+		}
+		c = &at
+		own = append(own, need{action: "ec2:RunInstances", resource: c.arnOf("ec2", "launch-template/"+v.Template)})
+	}
 	own = createNeeds("instance", "volume", "network-interface")(c, own)
 	for _, m := range c.objects("BlockDeviceMappings") {
 		ebs, _ := m["Ebs"].(object)

@@ -30,7 +30,7 @@ print("sqs", arn, sqs.get_queue_url(QueueName="inbox")["QueueUrl"] == url)
 print("rule", events.put_rule(Name="running", EventPattern=json.dumps({"source": ["aws.ec2"], "detail": {"state": ["running"]}}))["RuleArn"])
 print("targets", events.put_targets(Rule="running", Targets=[{"Id": "q", "Arn": arn, "InputTransformer": {"InputPathsMap": {"i": "$.detail.instance-id"}, "InputTemplate": '{"instance": <i>}'}}])["FailedEntryCount"],
       [t["Id"] for t in events.list_targets_by_rule(Rule="running")["Targets"]], [r["Name"] for r in events.list_rules()["Rules"]])
-i = ec2.run_instances(MinCount=1, MaxCount=1, ImageId="ami-1", InstanceType="t3.micro")["Instances"][0]["InstanceId"]
+i = ec2.run_instances(MinCount=1, MaxCount=1, ImageId="ami-0c1a2b3c4d5e6f708", InstanceType="t3.micro")["Instances"][0]["InstanceId"]
 print("too early", "Messages" in sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1))
 advance("1m")
 m = sqs.receive_message(QueueUrl=url, AttributeNames=["All"])["Messages"][0]
@@ -101,7 +101,7 @@ lambda Pending 200 b'{"a": 1}' 202 204
 error ResourceNotFoundException 404
 trail True True All
 history ['StopLogging', 'UpdateTrail', 'StartLogging', 'CreateTrail'] 17
-127.0.0.1 Boto3 {'items': [{'imageId': 'ami-1', 'maxCount': 1, 'minCount': 1}]} True
+127.0.0.1 Boto3 {'items': [{'imageId': 'ami-0c1a2b3c4d5e6f708', 'maxCount': 1, 'minCount': 1}]} True
 `
 	if err != nil || !strings.HasSuffix(string(out), want) {
 		t.Errorf("%v\n%s\nwant\n%s", err, out, want)

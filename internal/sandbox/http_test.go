@@ -104,7 +104,7 @@ func TestBoto3DrivesItUnchanged(t *testing.T) {
 import boto3, botocore
 ec2, s3, kms, sts, asg, iam = (boto3.client(n) for n in ("ec2", "s3", "kms", "sts", "autoscaling", "iam"))
 print(sts.get_caller_identity()["Account"])
-i = ec2.run_instances(MinCount=1, MaxCount=1, ImageId="ami-1", InstanceType="t3.micro")["Instances"][0]["InstanceId"]
+i = ec2.run_instances(MinCount=1, MaxCount=1, ImageId="ami-0c1a2b3c4d5e6f708", InstanceType="t3.micro")["Instances"][0]["InstanceId"]
 v = ec2.create_volume(AvailabilityZone="eu-west-1a", Size=10, VolumeType="gp3")["VolumeId"]
 print(ec2.describe_volumes(VolumeIds=[v])["Volumes"][0]["Throughput"], ec2.describe_instances(InstanceIds=[i])["Reservations"][0]["Instances"][0]["State"]["Name"])
 s3.create_bucket(Bucket="acme-invoices", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})

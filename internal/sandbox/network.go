@@ -1,58 +1,114 @@
 package sandbox
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
+	"time"
 )
 
 type vpc struct {
-	CIDR string `json:"cidr"`
-	Tags tagSet `json:"tags,omitempty"`
+	CIDR    string `json:"cidr"`
+	Default bool   `json:"default,omitempty"`
+	Tags    tagSet `json:"tags,omitempty"`
 }
 
 type subnet struct {
-	VPC  string `json:"vpc"`
-	CIDR string `json:"cidr"`
-	Zone string `json:"zone"`
-	Tags tagSet `json:"tags,omitempty"`
+	VPC     string `json:"vpc"`
+	CIDR    string `json:"cidr"`
+	Zone    string `json:"zone"`
+	Default bool   `json:"default,omitempty"`
+	Public  bool   `json:"mapPublicIpOnLaunch,omitempty"`
+	Tags    tagSet `json:"tags,omitempty"`
 }
 
-type securityGroup struct {
-	Name    string       `json:"name"`
-	Text    string       `json:"description"`
-	VPC     string       `json:"vpc"`
-	Ingress []permission `json:"ingress,omitempty"`
-	Tags    tagSet       `json:"tags,omitempty"`
+// furnish makes what every new account has in a Region: the default VPC with a
+// subnet in each zone and its default security group. They have been there for
+// ever. Their ids have numbers of their own, so that they don't depend on
+// when a Region is first looked at.
+func (c *call) furnish(r *region) {
+	id := func(prefix string, n int) string {
+		return prefix + "0" + derived(c.state.Seed, prefix+c.who.Account+c.region, uint64(n))[:16] //nolint:gosec // n is small
+	}
+	var ever time.Time
+	v := id("vpc-", 0)
+	r.VPCs[v] = newRecord(ever, vpc{CIDR: "172.31.0.0/16", Default: true})
+	for n, zone := range zones(c.region) {
+		r.Subnets[id("subnet-", n)] = newRecord(ever, subnet{VPC: v, Zone: zone, CIDR: fmt.Sprintf("172.31.%d.0/20", 16*n), Default: true, Public: true})
+	}
+	r.SecurityGroups[id("sg-", 0)] = newRecord(ever, defaultGroup(v, id("sg-", 0), id("sgr-", 0), id("sgr-", 1), c.who.Account))
 }
 
-// permission is one IpPermission of a security group.
-type permission struct {
-	Protocol string   `json:"protocol"`
-	From     int64    `json:"from"`
-	To       int64    `json:"to"`
-	CIDRs    []string `json:"cidrs,omitempty"`
-	CIDRs6   []string `json:"cidrs6,omitempty"`
-	Groups   []string `json:"groups,omitempty"`
+// defaultSubnet is the default VPC's subnet in a zone; "" is the first one.
+func (c *call) defaultSubnet(zone string) (string, error) {
+	found := false
+	for id, v := range table[vpc](c.home().VPCs).all(c.now) {
+		if !v.Default {
+			continue
+		}
+		found = true
+		var best, where string
+		for s, sub := range table[subnet](c.home().Subnets).all(c.now) {
+			if sub.VPC == id && sub.Default && (zone == "" || sub.Zone == zone) && (best == "" || sub.Zone < where) {
+				best, where = s, sub.Zone
+			}
+		}
+		if best != "" {
+			return best, nil
+		}
+	}
+	if !found {
+		return "", failure(400, "VPCIdNotSpecified", "No default VPC for this user. A subnet must be specified.")
+	}
+	return "", failure(400, "MissingInput", "No subnets found for the default VPC in the zone. Please specify a subnet.")
 }
 
 func createVPC(c *call) (map[string]any, error) {
 	cidr, err := netip.ParsePrefix(c.str("CidrBlock"))
-	if err != nil || cidr.Bits() < 16 || cidr.Bits() > 28 {
+	if err != nil || !cidr.Addr().Is4() || cidr.Bits() < 16 || cidr.Bits() > 28 {
 		return nil, failure(400, "InvalidVpc.Range", "The CIDR '%s' is invalid.", c.str("CidrBlock"))
 	}
 	tags, err := c.newTags("vpc")
 	if err != nil {
 		return nil, err
 	}
-	id, v := c.id("vpc-0", 16), vpc{cidr.Masked().String(), tags}
+	id, v := c.id("vpc-0", 16), vpc{CIDR: cidr.Masked().String(), Tags: tags}
 	c.home().VPCs[id] = newRecord(c.now, v)
-	return object{"Vpc": c.vpcOut(id, v)}, nil
+	group := "sg-0" + derived(c.state.Seed, id, 0)[:16]
+	c.home().SecurityGroups[group] = newRecord(c.now, defaultGroup(id, group, "sgr-0"+derived(c.state.Seed, id, 1)[:16], "sgr-0"+derived(c.state.Seed, id, 2)[:16], c.who.Account))
+	return object{"Vpc": withTags(c.vpcOut(id, v), tags)}, nil
+}
+
+func deleteVPC(c *call) (map[string]any, error) {
+	id := c.str("VpcId")
+	r, _, err := vpcs.now(c, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range table[subnet](c.home().Subnets).all(c.now) {
+		if s.VPC == id {
+			return nil, failure(400, "DependencyViolation", "The vpc '%s' has dependencies and cannot be deleted.", id)
+		}
+	}
+	var own *record[securityGroup]
+	for gid, g := range table[securityGroup](c.home().SecurityGroups).all(c.now) {
+		if g.VPC != id {
+			continue
+		}
+		if g.Name != "default" {
+			return nil, failure(400, "DependencyViolation", "The vpc '%s' has dependencies and cannot be deleted.", id)
+		}
+		own = c.home().SecurityGroups[gid]
+	}
+	if r.end(c.now); own != nil {
+		own.end(c.now)
+	}
+	return object{}, nil
 }
 
 func (c *call) vpcOut(id string, v vpc) object {
-	out := object{"VpcId": id, "CidrBlock": v.CIDR, "State": "available", "OwnerId": c.who.Account, "IsDefault": false, "InstanceTenancy": "default"}
-	return withTags(out, v.Tags)
+	return object{"VpcId": id, "CidrBlock": v.CIDR, "State": "available", "OwnerId": c.who.Account, "IsDefault": v.Default, "InstanceTenancy": "default", "DhcpOptionsId": "default",
+		"CidrBlockAssociationSet": []any{object{"AssociationId": "vpc-cidr-assoc-" + id[4:], "CidrBlock": v.CIDR, "CidrBlockState": object{"State": "associated"}}}}
 }
 
 // withTags adds tags to an answer where there are any, as EC2 does.
@@ -69,9 +125,9 @@ func createSubnet(c *call) (map[string]any, error) {
 		return nil, err
 	}
 	s := subnet{VPC: c.str("VpcId"), Zone: c.str("AvailabilityZone"), Tags: tags}
-	r, ok := c.home().VPCs[s.VPC]
-	if !ok {
-		return nil, failure(400, "InvalidVpcID.NotFound", "The vpc ID '%s' does not exist", s.VPC)
+	_, v, err := vpcs.now(c, s.VPC)
+	if err != nil {
+		return nil, err
 	}
 	if s.Zone == "" {
 		s.Zone = zones(c.region)[0]
@@ -83,12 +139,10 @@ func createSubnet(c *call) (map[string]any, error) {
 	if err != nil {
 		return nil, failure(400, "InvalidParameterValue", "Value (%s) for parameter cidrBlock is invalid.", c.str("CidrBlock"))
 	}
-	v, _ := r.as(c.now)
-	if whole, err := netip.ParsePrefix(v.CIDR); err != nil || cidr.Bits() < whole.Bits() || !whole.Contains(cidr.Addr()) {
+	if whole, err := netip.ParsePrefix(v.CIDR); err != nil || cidr.Bits() < whole.Bits() || cidr.Bits() > 28 || !whole.Contains(cidr.Addr()) {
 		return nil, failure(400, "InvalidSubnet.Range", "The CIDR '%s' is invalid.", cidr)
 	}
-	for _, id := range sorted(c.home().Subnets) {
-		other, _ := c.home().Subnets[id].as(c.now)
+	for _, other := range table[subnet](c.home().Subnets).all(c.now) {
 		if taken, err := netip.ParsePrefix(other.CIDR); err == nil && other.VPC == s.VPC && taken.Overlaps(cidr) {
 			return nil, failure(400, "InvalidSubnet.Conflict", "The CIDR '%s' conflicts with another subnet", cidr)
 		}
@@ -96,163 +150,96 @@ func createSubnet(c *call) (map[string]any, error) {
 	s.CIDR = cidr.Masked().String()
 	id := c.id("subnet-0", 16)
 	c.home().Subnets[id] = newRecord(c.now, s)
-	return object{"Subnet": c.subnetOut(id, s)}, nil
+	return object{"Subnet": withTags(c.subnetOut(id, s), tags)}, nil
 }
 
-func (c *call) subnetOut(id string, s subnet) object {
-	out := object{"SubnetId": id, "VpcId": s.VPC, "CidrBlock": s.CIDR, "AvailabilityZone": s.Zone, "State": "available", "OwnerId": c.who.Account,
-		"MapPublicIpOnLaunch": false, "DefaultForAz": false, "SubnetArn": "arn:aws:ec2:" + c.region + ":" + c.who.Account + ":subnet/" + id}
-	return withTags(out, s.Tags)
-}
-
-func createSecurityGroup(c *call) (map[string]any, error) {
-	tags, err := c.newTags("security-group")
+func deleteSubnet(c *call) (map[string]any, error) {
+	id := c.str("SubnetId")
+	r, _, err := subnets.now(c, id)
 	if err != nil {
 		return nil, err
 	}
-	g := securityGroup{Name: c.str("GroupName"), Text: c.str("Description"), VPC: c.str("VpcId"), Tags: tags}
-	if strings.HasPrefix(g.Name, "sg-") {
-		return nil, failure(400, "InvalidParameterValue", "Value (%s) for parameter GroupName is invalid. It may not start with 'sg-'", g.Name)
+	if len(c.addressesIn(id)) > 0 {
+		return nil, failure(400, "DependencyViolation", "The subnet '%s' has dependencies and cannot be deleted.", id)
 	}
-	if _, ok := c.home().VPCs[g.VPC]; !ok {
-		return nil, failure(400, "InvalidVpcID.NotFound", "The vpc ID '%s' does not exist", g.VPC)
-	}
-	for _, id := range sorted(c.home().SecurityGroups) {
-		if other, _ := c.home().SecurityGroups[id].as(c.now); other.Name == g.Name && other.VPC == g.VPC {
-			return nil, failure(400, "InvalidGroup.Duplicate", "The security group '%s' already exists for VPC '%s'", g.Name, g.VPC)
-		}
-	}
-	id := c.id("sg-0", 16)
-	c.home().SecurityGroups[id] = newRecord(c.now, g)
-	return withTags(object{"GroupId": id}, tags), nil
+	r.end(c.now)
+	return object{}, nil
 }
 
-func authorizeIngress(c *call) (map[string]any, error) {
-	id := c.str("GroupId")
-	r, ok := c.home().SecurityGroups[id]
+func modifySubnetAttribute(c *call) (map[string]any, error) {
+	r, _, err := subnets.now(c, c.str("SubnetId"))
+	if err != nil {
+		return nil, err
+	}
+	v, ok := c.object("MapPublicIpOnLaunch")["Value"].(bool)
 	if !ok {
-		return nil, failure(400, "InvalidGroup.NotFound", "The security group '%s' does not exist", id)
+		return nil, failure(501, "NotImplemented", "The sandbox modifies MapPublicIpOnLaunch of a subnet only.")
 	}
-	var added []permission
-	for _, o := range c.objects("IpPermissions") {
-		var p permission
-		p.Protocol, _ = o["IpProtocol"].(string)
-		p.From, _ = o["FromPort"].(int64)
-		p.To, _ = o["ToPort"].(int64)
-		p.CIDRs, p.CIDRs6, p.Groups = members(o["IpRanges"], "CidrIp"), members(o["Ipv6Ranges"], "CidrIpv6"), members(o["UserIdGroupPairs"], "GroupId")
-		for _, text := range slices.Concat(p.CIDRs, p.CIDRs6) {
-			if _, err := netip.ParsePrefix(text); err != nil {
-				return nil, failure(400, "InvalidParameterValue", "CIDR block %s is malformed", text)
-			}
-		}
-		for _, other := range p.Groups {
-			if _, ok := c.home().SecurityGroups[other]; !ok {
-				return nil, failure(400, "InvalidGroup.NotFound", "The security group '%s' does not exist", other)
-			}
-		}
-		added = append(added, p)
-	}
-	if len(added) == 0 {
-		return nil, failure(400, "MissingParameter", "The request must contain the parameter ipPermissions")
-	}
-	r.change(c.now, func(g *securityGroup) { g.Ingress = slices.Concat(g.Ingress, added) })
-	return object{"Return": true}, nil
+	r.change(c.now, func(s *subnet) { s.Public = v })
+	return object{}, nil
 }
 
-// members gives one text member of each structure of a list.
-func members(v any, name string) []string {
-	var out []string
-	for _, o := range objects(v) {
-		if s, ok := o[name].(string); ok {
-			out = append(out, s)
-		}
-	}
-	return out
+func (c *call) subnetOut(id string, s subnet) object {
+	return object{"SubnetId": id, "VpcId": s.VPC, "CidrBlock": s.CIDR, "AvailabilityZone": s.Zone, "AvailabilityZoneId": zoneID(s.Zone), "State": "available", "OwnerId": c.who.Account,
+		"MapPublicIpOnLaunch": s.Public, "DefaultForAz": s.Default, "AssignIpv6AddressOnCreation": false, "AvailableIpAddressCount": c.free(id, s), "SubnetArn": c.ec2ARN("subnet", id)}
 }
 
-func (c *call) securityGroupOut(id string, g securityGroup) object {
-	ingress := []any{}
-	for _, p := range g.Ingress {
-		ingress = append(ingress, c.permissionOut(p))
+// free counts the addresses that a subnet has left.
+func (c *call) free(id string, s subnet) int64 {
+	p, err := netip.ParsePrefix(s.CIDR)
+	if err != nil {
+		return 0
 	}
-	out := object{"GroupId": id, "GroupName": g.Name, "Description": g.Text, "VpcId": g.VPC, "OwnerId": c.who.Account, "IpPermissions": ingress,
-		"IpPermissionsEgress": []any{c.permissionOut(permission{Protocol: "-1", CIDRs: []string{"0.0.0.0/0"}})}}
-	return withTags(out, g.Tags)
+	return int64(1)<<(32-p.Bits()) - 5 - int64(len(c.addressesIn(id)))
 }
 
-func (c *call) permissionOut(p permission) object {
-	v4, v6, pairs := []any{}, []any{}, []any{}
-	for _, s := range p.CIDRs {
-		v4 = append(v4, object{"CidrIp": s})
-	}
-	for _, s := range p.CIDRs6 {
-		v6 = append(v6, object{"CidrIpv6": s})
-	}
-	for _, s := range p.Groups {
-		pairs = append(pairs, object{"GroupId": s, "UserId": c.who.Account})
-	}
-	out := object{"IpProtocol": p.Protocol, "IpRanges": v4, "Ipv6Ranges": v6, "UserIdGroupPairs": pairs, "PrefixListIds": []any{}}
-	if p.Protocol != "-1" { // all protocols have no ports
-		out["FromPort"], out["ToPort"] = p.From, p.To
-	}
-	return out
+var vpcs = kind[vpc]{
+	key: "Vpcs", ids: "VpcIds", missing: "InvalidVpcID.NotFound", what: "vpc",
+	table: func(r *region) map[string]*record[vpc] { return r.VPCs },
+	tags:  func(v vpc) tagSet { return v.Tags },
+	out:   (*call).vpcOut,
+	filters: filterTable[vpc]{
+		"vpc-id":          func(_ *call, id string, _ vpc) []string { return []string{id} },
+		"cidr":            func(_ *call, _ string, v vpc) []string { return []string{v.CIDR} },
+		"cidr-block":      func(_ *call, _ string, v vpc) []string { return []string{v.CIDR} },
+		"cidrBlock":       func(_ *call, _ string, v vpc) []string { return []string{v.CIDR} },
+		"is-default":      func(_ *call, _ string, v vpc) []string { return boolean(v.Default) },
+		"isDefault":       func(_ *call, _ string, v vpc) []string { return boolean(v.Default) },
+		"state":           func(*call, string, vpc) []string { return []string{"available"} },
+		"owner-id":        func(c *call, _ string, _ vpc) []string { return []string{c.who.Account} },
+		"dhcp-options-id": func(*call, string, vpc) []string { return []string{"default"} },
+
+		"cidr-block-association.cidr-block": func(_ *call, _ string, v vpc) []string { return []string{v.CIDR} },
+		"cidr-block-association.state":      func(*call, string, vpc) []string { return []string{"associated"} },
+	},
 }
 
-// describeNetwork serves the Describe operation of one kind of resource. look
-// gives a resource's answer, its tags, and its values by filter name.
-func describeNetwork[T any](key, idsMember, missing string, all func(*region) map[string]*record[T], look func(c *call, id string, v T) (object, tagSet, map[string]string)) func(*call) (map[string]any, error) {
-	return func(c *call) (map[string]any, error) {
-		ids := c.strings(idsMember)
-		resources := all(c.home())
-		for _, id := range ids {
-			r, ok := resources[id]
-			if ok {
-				_, ok = r.as(c.view)
-			}
-			if !ok {
-				return nil, failure(400, missing, "The ID '%s' does not exist", id)
-			}
-		}
-		out := []any{}
-		for _, id := range sorted(resources) {
-			v, ok := resources[id].as(c.view)
-			if !ok || len(ids) > 0 && !slices.Contains(ids, id) {
-				continue
-			}
-			o, tags, values := look(c, id, v)
-			fits, err := c.matches(tags, func(name string) ([]string, bool) {
-				value, ok := values[name]
-				return []string{value}, ok
-			})
-			if err != nil {
-				return nil, err
-			}
-			if fits {
-				out = append(out, o)
-			}
-		}
-		return c.page(key, out)
-	}
+var subnets = kind[subnet]{
+	key: "Subnets", ids: "SubnetIds", missing: "InvalidSubnetID.NotFound", what: "subnet",
+	table: func(r *region) map[string]*record[subnet] { return r.Subnets },
+	tags:  func(s subnet) tagSet { return s.Tags },
+	filters: filterTable[subnet]{
+		"subnet-id":               func(_ *call, id string, _ subnet) []string { return []string{id} },
+		"subnet-arn":              func(c *call, id string, _ subnet) []string { return []string{c.ec2ARN("subnet", id)} },
+		"vpc-id":                  func(_ *call, _ string, s subnet) []string { return []string{s.VPC} },
+		"availability-zone":       func(_ *call, _ string, s subnet) []string { return []string{s.Zone} },
+		"availabilityZone":        func(_ *call, _ string, s subnet) []string { return []string{s.Zone} },
+		"availability-zone-id":    func(_ *call, _ string, s subnet) []string { return []string{zoneID(s.Zone)} },
+		"cidr-block":              func(_ *call, _ string, s subnet) []string { return []string{s.CIDR} },
+		"cidr":                    func(_ *call, _ string, s subnet) []string { return []string{s.CIDR} },
+		"cidrBlock":               func(_ *call, _ string, s subnet) []string { return []string{s.CIDR} },
+		"default-for-az":          func(_ *call, _ string, s subnet) []string { return boolean(s.Default) },
+		"defaultForAz":            func(_ *call, _ string, s subnet) []string { return boolean(s.Default) },
+		"map-public-ip-on-launch": func(_ *call, _ string, s subnet) []string { return boolean(s.Public) },
+		"state":                   func(*call, string, subnet) []string { return []string{"available"} },
+		"owner-id":                func(c *call, _ string, _ subnet) []string { return []string{c.who.Account} },
+	},
 }
 
-var networkHandlers = map[string]handler{
-	"CreateVpc":                     {"ec2:CreateVpc", createVPC},
-	"CreateSubnet":                  {"ec2:CreateSubnet", createSubnet},
-	"CreateSecurityGroup":           {"ec2:CreateSecurityGroup", createSecurityGroup},
-	"AuthorizeSecurityGroupIngress": {"ec2:AuthorizeSecurityGroupIngress", authorizeIngress},
-	"DescribeVpcs": {"ec2:DescribeVpcs", describeNetwork("Vpcs", "VpcIds", "InvalidVpcID.NotFound",
-		func(r *region) map[string]*record[vpc] { return r.VPCs },
-		func(c *call, id string, v vpc) (object, tagSet, map[string]string) {
-			return c.vpcOut(id, v), v.Tags, map[string]string{"vpc-id": id, "cidr": v.CIDR, "state": "available"}
-		})},
-	"DescribeSubnets": {"ec2:DescribeSubnets", describeNetwork("Subnets", "SubnetIds", "InvalidSubnetID.NotFound",
-		func(r *region) map[string]*record[subnet] { return r.Subnets },
-		func(c *call, id string, s subnet) (object, tagSet, map[string]string) {
-			return c.subnetOut(id, s), s.Tags, map[string]string{"subnet-id": id, "vpc-id": s.VPC, "availability-zone": s.Zone, "cidr-block": s.CIDR}
-		})},
-	"DescribeSecurityGroups": {"ec2:DescribeSecurityGroups", describeNetwork("SecurityGroups", "GroupIds", "InvalidGroup.NotFound",
-		func(r *region) map[string]*record[securityGroup] { return r.SecurityGroups },
-		func(c *call, id string, g securityGroup) (object, tagSet, map[string]string) {
-			return c.securityGroupOut(id, g), g.Tags, map[string]string{"group-id": id, "group-name": g.Name, "vpc-id": g.VPC}
-		})},
+func describeSubnets(c *call) (map[string]any, error) {
+	found, err := subnets.find(c)
+	if err != nil {
+		return nil, err
+	}
+	return paged(c, subnets.key, found, func(e held[subnet]) any { return withTags(c.subnetOut(e.id, e.v), e.v.Tags) })
 }

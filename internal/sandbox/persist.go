@@ -43,7 +43,7 @@ func SavedAt(data []byte) (time.Time, error) {
 }
 
 // Restore makes a sandbox of a snapshot. Of the options only Catalog, which is
-// required, Program and Clock count; without a clock, time goes on from when the
+// required, Clock, Documents and Program count; without a clock, time goes on from when the
 // snapshot was taken.
 func Restore(o Options, data []byte) (*Sandbox, error) {
 	var in saved
@@ -122,11 +122,11 @@ func (s *Sandbox) Fork() (*Sandbox, error) {
 	if c, ok := clock.(interface{ fork() knowngood.Clock }); ok {
 		clock = c.fork()
 	}
-	out, err := Restore(Options{Catalog: s.catalog, Clock: clock}, raw)
+	out, err := Restore(Options{Catalog: s.catalog, Clock: clock, Documents: s.documents, Program: Program{Serve: s.program.Serve}}, raw)
 	if err != nil {
 		return nil, err
 	}
-	out.origin, out.functions, out.program.Serve = s.origin, maps.Clone(s.functions), s.program.Serve
+	out.origin, out.functions, out.runners = s.origin, maps.Clone(s.functions), maps.Clone(s.runners)
 	return out, nil
 }
 
@@ -149,7 +149,7 @@ func (s *state) check() error {
 			err = first(err, whole("volume", r.Volumes), whole("snapshot", r.Snapshots), whole("instance", r.Instances), whole("group", r.Groups),
 				whole("key", r.Keys), whole("address", r.Addresses), whole("VPC", r.VPCs), whole("subnet", r.Subnets), whole("security group", r.SecurityGroups),
 				whole("trail", r.CloudTrail.Trails), whole("event bus", r.Events.Buses), whole("rule", r.Events.Rules), whole("queue", r.SQS.Queues),
-				whole("topic", r.SNS.Topics), whole("subscription", r.SNS.Subscriptions), whole("function", r.Lambda.Functions), r.SQS.check(), r.RDS.check(), r.DynamoDB.check(), r.Backup.check())
+				whole("topic", r.SNS.Topics), whole("subscription", r.SNS.Subscriptions), whole("function", r.Lambda.Functions), r.SQS.check(), r.RDS.check(), r.DynamoDB.check(), r.Backup.check(), r.EC2.check(), r.AutoScaling.check(), r.ELB.check(), r.SSM.check())
 		}
 	}
 	for id, o := range s.Organizations {

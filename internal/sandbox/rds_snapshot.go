@@ -97,7 +97,7 @@ func (c *call) dbSnapshotOut(name string, s dbSnapshot) object {
 	return out
 }
 
-// putSnapshot files a snapshot that takes its time from a moment on.
+// putDBSnapshot files a snapshot that takes its time from a moment on.
 func (c *call) putDBSnapshot(name string, at time.Time, s dbSnapshot) {
 	s.Status, s.Created = "creating", at
 	r := c.home().RDS.Snapshots.put(name, at, s)

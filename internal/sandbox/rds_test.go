@@ -310,6 +310,9 @@ func TestADatabaseIsRestoredToATime(t *testing.T) {
 	}
 	w.fails("InvalidParameterValue", "rds", "RestoreDBInstanceToPointInTime", restore("back", object{"RestoreTime": begin.Add(-time.Second)}))
 	w.fails("InvalidParameterCombination", "rds", "RestoreDBInstanceToPointInTime", restore("back", nil))
+	w.fails("InvalidParameterCombination", "rds", "RestoreDBInstanceToPointInTime", object{"TargetDBInstanceIdentifier": "back", "RestoreTime": at})
+	w.fails("DBInstanceNotFound", "rds", "RestoreDBInstanceToPointInTime", object{"SourceDbiResourceId": "db-NONE", "TargetDBInstanceIdentifier": "back", "RestoreTime": at})
+	w.do("rds", "RestoreDBInstanceToPointInTime", object{"SourceDbiResourceId": w.db("shop")["DbiResourceId"], "TargetDBInstanceIdentifier": "by-id", "RestoreTime": at})
 	out := w.do("rds", "RestoreDBInstanceToPointInTime", restore("back", object{"RestoreTime": at}))["DBInstance"].(object)
 	if w.DBWrites("back") != writes || out["StorageEncrypted"] != true {
 		t.Errorf("%d writes, then there were %d; %v", w.DBWrites("back"), writes, out)

@@ -43,7 +43,7 @@ func (c *call) current(name, key string) (s3Version, bool) {
 	return l[len(l)-1], true
 }
 
-// put adds a version to an object, in place of the null version if it is one.
+// putVersion adds a version to an object, in place of the null version if it is one.
 func (c *call) putVersion(name, key string, v s3Version) {
 	objects := made(c.state.Objects[name])
 	var kept []s3Version
@@ -348,7 +348,7 @@ func headOf(b bucket, v s3Version) object {
 	return out
 }
 
-// readObject serves GetObject and HeadObject.
+// readS3Object serves GetObject and HeadObject.
 func readS3Object(c *call) (object, []byte, error) {
 	_, b, err := c.liveBucket(c.now)
 	if err != nil {
@@ -504,7 +504,7 @@ func tagHeader(tags tagSet) string {
 	return q.Encode()
 }
 
-// objectTagging serves the tags of one version.
+// getObjectTagging serves the tags of one version.
 func getObjectTagging(c *call) (map[string]any, error) {
 	_, b, err := c.liveBucket(c.now)
 	if err != nil {

@@ -484,6 +484,10 @@ func TestCopies(t *testing.T) {
 	if string(got["Body"].([]byte)) != "one" || got["ContentType"] != "text/plain" || got["TagCount"] != int64(1) {
 		t.Errorf("%v", got)
 	}
+	if got := w.do("s3", "GetObjectTagging", on(object{"Key": "c"}))["TagSet"]; !reflect.DeepEqual(got, []any{object{"Key": "k", "Value": "v"}}) {
+		t.Errorf("%v", got)
+	}
+	w.fails("NoSuchKey", "s3", "GetObjectTagging", on(object{"Key": "none"}))
 	w.fails("InvalidRequest", "s3", "CopyObject", on(object{"Key": "c", "CopySource": testBucket + "/c"}))
 	w.do("s3", "CopyObject", on(object{"Key": "c", "CopySource": testBucket + "/c", "MetadataDirective": "REPLACE", "ContentType": "text/html"}))
 	if got := w.do("s3", "GetObject", on(object{"Key": "c"}))["ContentType"]; got != "text/html" {

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sort"
 	"strings"
 	"sync"
@@ -30,7 +31,10 @@ type Options struct {
 	// Accounts are more accounts than the first. Each has an operator; see
 	// OperatorOf.
 	Accounts []AccountOptions
-	Program  Program // around the sandbox
+	// Documents are Automation runbooks that are AWS's own, as NAME.yaml or
+	// NAME.json. Of AWS's Command documents the sandbox has those that its nodes run.
+	Documents fs.FS
+	Program   Program // around the sandbox
 }
 
 // Program is what a program that serves a sandbox does for its control API.
@@ -73,6 +77,10 @@ type Sandbox struct {
 	deliveries []Delivery
 	outcomes   outcomes
 	functions  map[string]Function // by name
+
+	documents fs.FS
+	runners   map[string]func(Command) Result // of Command documents, by name
+	engine    AutomationEngine
 }
 
 // state is all that a snapshot holds.
@@ -107,11 +115,13 @@ type region struct {
 	Tokens  map[string]token `json:"clientTokens"`
 	Encrypt bool             `json:"encryptByDefault"`
 
+	AutoScaling autoscalingState `json:"autoscaling"`
 	Backup      backupState      `json:"backup"`
 	CloudTrail  cloudtrailState  `json:"cloudtrail"`
 	CloudWatch  cloudwatchState  `json:"cloudwatch"`
 	Config      configState      `json:"config"`
 	DynamoDB    dynamodbState    `json:"dynamodb"`
+	EC2         ec2State         `json:"ec2"`
 	ELB         elbState         `json:"elb"`
 	Events      eventsState      `json:"events"`
 	GuardDuty   guarddutyState   `json:"guardduty"`
@@ -160,7 +170,8 @@ func New(o Options) (*Sandbox, error) {
 		o.Regions = []string{o.Region, "us-east-1"}
 	}
 	s := &Sandbox{program: o.Program, catalog: o.Catalog, clock: o.Clock, account: o.Account, region: o.Region, regions: o.Regions,
-		policies: map[string]*iampolicy.Policy{}, partitions: map[string]string{}, patterns: map[string]*eventpattern.Pattern{}, functions: map[string]Function{}}
+		policies: map[string]*iampolicy.Policy{}, partitions: map[string]string{}, patterns: map[string]*eventpattern.Pattern{}, functions: map[string]Function{},
+		documents: o.Documents, runners: map[string]func(Command) Result{}}
 	s.state = state{Seed: o.Seed, Accounts: map[string]*account{}, Buckets: map[string]*record[bucket]{}, Keys: map[string]accessKey{}}
 	for _, a := range append([]AccountOptions{{ID: o.Account}}, o.Accounts...) {
 		if err := s.addAccount(a.ID, a.Partition); err != nil {
@@ -176,7 +187,10 @@ func (s *Sandbox) Account() string { return s.account }
 // Region is the Region that the sandbox's exports name.
 func (s *Sandbox) Region() string { return s.region }
 
-// Calls lists every call so far, in order.
+// maxCalls is how many calls are remembered.
+const maxCalls = 20_000
+
+// Calls lists the calls so far, in order; of very many, the last 20,000.
 func (s *Sandbox) Calls() []CallRecord {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -226,6 +240,9 @@ func (s *Sandbox) locked(op *awsapi.Operation, r Request) (*call, map[string]any
 	out, err := s.serve(c, r.AccessKeyID)
 	record := CallRecord{Time: now, Principal: c.who.ARN, Service: op.Service.Name, Operation: op.Name, Region: c.region, Input: r.Input, Error: codeOf(err)}
 	s.calls = append(s.calls, record)
+	if over := len(s.calls) - maxCalls; over > 0 {
+		s.calls = s.calls[over:] // append makes room for twice as many at a time
+	}
 	s.settle(now)
 	return c, out, err
 }

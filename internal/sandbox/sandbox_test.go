@@ -17,7 +17,7 @@ type world struct {
 	*Sandbox
 	t     *testing.T
 	clock *ManualClock
-	key   string
+	key   string // an access key, and behind an @ the Region if it isn't the sandbox's own
 }
 
 func newWorld(t *testing.T) *world {
@@ -37,7 +37,8 @@ func newWorld(t *testing.T) *world {
 // try makes a call. Whatever it answers must be as the model has it.
 func (w *world) try(service, operation string, in object) (object, error) {
 	w.t.Helper()
-	out, err := w.Call(w.t.Context(), Request{Service: service, Operation: operation, AccessKeyID: w.key, Input: in})
+	key, region, _ := strings.Cut(w.key, "@")
+	out, err := w.Call(w.t.Context(), Request{Service: service, Operation: operation, Region: region, AccessKeyID: key, Input: in})
 	if op, unknown := w.catalog.Operation(service, operation); err == nil && unknown == nil {
 		for _, problem := range misfits(op.Output, out, operation) {
 			w.t.Error(problem)
@@ -64,6 +65,9 @@ func (w *world) fails(code, service, operation string, in object) {
 	}
 }
 
+// linux is the public image that tests launch.
+const linux = "ami-0c1a2b3c4d5e6f708"
+
 func ids(list ...string) []any { return anys(list) }
 
 func (w *world) volume(id string) object {
@@ -87,6 +91,9 @@ func (w *world) instanceState(id string) string {
 func (w *world) launch(in object) string {
 	w.t.Helper()
 	in["MinCount"], in["MaxCount"] = int64(1), int64(1)
+	if in["ImageId"] == nil && in["LaunchTemplate"] == nil {
+		in["ImageId"] = linux
+	}
 	out := w.do("ec2", "RunInstances", in)
 	w.clock.Advance(instanceStart)
 	return out["Instances"].([]any)[0].(object)["InstanceId"].(string)
@@ -270,7 +277,7 @@ func TestAGroupReplacesAStoppedMemberUnlessInStandby(t *testing.T) {
 	for _, useStandby := range []bool{false, true} {
 		w := newWorld(t)
 		i := w.launch(object{})
-		w.do("autoscaling", "CreateAutoScalingGroup", object{"AutoScalingGroupName": "web", "MinSize": int64(0), "MaxSize": int64(2)})
+		w.do("autoscaling", "CreateAutoScalingGroup", object{"AutoScalingGroupName": "web", "MinSize": int64(0), "MaxSize": int64(2), "InstanceId": i})
 		w.do("autoscaling", "AttachInstances", object{"AutoScalingGroupName": "web", "InstanceIds": ids(i)})
 		if useStandby {
 			w.do("autoscaling", "EnterStandby", object{"AutoScalingGroupName": "web", "InstanceIds": ids(i), "ShouldDecrementDesiredCapacity": true})

@@ -176,10 +176,10 @@ func (l *loader) repeat(ctx context.Context, c scenarioCall) error {
 			l.made++
 			out, err := l.call(ctx, c)
 			if c.Fails != "" {
-				if code := codeOf(err); code != c.Fails {
-					err = fmt.Errorf("it fails with %q (%w), not with %s", code, err, c.Fails)
-				} else {
+				if codeOf(err) == c.Fails {
 					err = nil
+				} else {
+					err = fmt.Errorf("it ends with %v, not with %s", err, c.Fails)
 				}
 			}
 			if err != nil {

@@ -32,8 +32,8 @@ func TestTheDemosEstate(t *testing.T) {
 	buckets := list("s3", "ListBuckets", "Buckets")
 	total := len(volumes) + len(instances) + len(buckets) + len(list("iam", "ListRoles", "Roles")) + len(list("kms", "ListKeys", "Keys")) +
 		len(list("ec2", "DescribeVpcs", "Vpcs")) + len(list("ec2", "DescribeSubnets", "Subnets")) + len(list("ec2", "DescribeSecurityGroups", "SecurityGroups"))
-	if total != 41 {
-		t.Errorf("%d resources, want 41", total)
+	if total != 42 {
+		t.Errorf("%d resources, want 42", total)
 	}
 	var open []string
 	for _, v := range volumes {
@@ -171,8 +171,9 @@ func TestWhatAnAuditReads(t *testing.T) {
 		t.Errorf("public: %v", got)
 	}
 
-	i := w.launch(object{})
-	w.do("autoscaling", "CreateAutoScalingGroup", object{"AutoScalingGroupName": "web", "MinSize": int64(0), "MaxSize": int64(2)})
+	subnet := w.do("ec2", "DescribeSubnets", nil)["Subnets"].([]any)[0].(object)["SubnetId"] // the demo has no default VPC
+	i := w.launch(object{"SubnetId": subnet})
+	w.do("autoscaling", "CreateAutoScalingGroup", object{"AutoScalingGroupName": "web", "MinSize": int64(0), "MaxSize": int64(2), "InstanceId": i})
 	w.do("autoscaling", "AttachInstances", object{"AutoScalingGroupName": "web", "InstanceIds": ids(i)})
 	g := w.do("autoscaling", "DescribeAutoScalingGroups", object{"AutoScalingGroupNames": ids("web")})["AutoScalingGroups"].([]any)[0].(object)
 	if g["DesiredCapacity"] != int64(1) || g["Instances"].([]any)[0].(object)["InstanceId"] != i {

@@ -1,0 +1,163 @@
+package rule
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+
+	"github.com/knowngood/knowngood/iampolicy"
+)
+
+// plainJSON takes the percent-encoding off a document: IAM hands its policies out
+// so, and AWS Config records them as they come.
+func plainJSON(text string) string {
+	if strings.HasPrefix(text, "%7B") || strings.HasPrefix(text, "%7b") || strings.HasPrefix(text, "%5B") || strings.HasPrefix(text, "%5b") {
+		if plain, err := url.PathUnescape(text); err == nil {
+			return plain
+		}
+	}
+	return text
+}
+
+// isJSON says whether a text is a JSON document.
+func isJSON(text string) bool { return json.Valid([]byte(text)) }
+
+// policyText gives the text of a policy that an item holds as text or as the
+// document itself.
+func (m *machine) policyText(v value) (string, bool) {
+	switch v.kind {
+	case kindString:
+		return plainJSON(v.str), true
+	case kindMap, kindNodeMap:
+		return m.jsonOf(v), true
+	}
+	return "", false
+}
+
+// maxPolicies bounds the policies that a machine remembers.
+const maxPolicies = 512
+
+// policy parses a policy's text, or remembers it: most roles of an account trust
+// the same few services by the same few documents.
+func (m *machine) policy(v value) (*iampolicy.Policy, value) {
+	text, ok := m.policyText(v)
+	if !ok {
+		return nil, errNoOverload
+	}
+	if p, ok := m.policies[text]; ok {
+		return p.policy, p.err
+	}
+	var known parsedPolicy
+	p, err := iampolicy.Parse(text, iampolicy.AnyKind)
+	if err != nil {
+		known.err = errorValue("not a policy document: %v", err)
+	} else {
+		known.policy, known.err = p, boolValue(true)
+	}
+	if m.policies == nil || len(m.policies) >= maxPolicies {
+		m.policies = map[string]parsedPolicy{}
+	}
+	m.policies[strings.Clone(text)] = known
+	return known.policy, known.err
+}
+
+// parsedPolicy is a policy, or the error that it gave.
+type parsedPolicy struct {
+	policy *iampolicy.Policy
+	err    value
+}
+
+// deniesInsecureTransport says whether a policy denies everyone every action of
+// a service, or of all, where aws:SecureTransport is false. Which of the
+// resource's parts a statement names isn't looked at.
+func deniesInsecureTransport(p *iampolicy.Policy) bool {
+	for i := range p.Statements {
+		s := &p.Statements[i]
+		if s.Effect == iampolicy.Deny && isEveryone(s.Principal) && hasAll(s.Actions) && len(s.Conditions) == 1 && isInsecure(s.Conditions[0]) {
+			return true
+		}
+	}
+	return false
+}
+
+func isEveryone(p *iampolicy.Principals) bool {
+	if p == nil {
+		return false
+	}
+	for _, a := range p.AWS {
+		if a == "*" {
+			return true
+		}
+	}
+	return p.Everyone
+}
+
+func hasAll(actions []string) bool {
+	for _, a := range actions {
+		service, name, ok := strings.Cut(a, ":")
+		if a == "*" || ok && name == "*" && !strings.ContainsAny(service, "*?") {
+			return true
+		}
+	}
+	return false
+}
+
+func isInsecure(c iampolicy.Condition) bool {
+	return (c.Operator.Test == iampolicy.Bool || c.Operator.Test == iampolicy.StringEquals) && c.Operator.Set == iampolicy.NoSet &&
+		strings.EqualFold(c.Key, "aws:SecureTransport") && len(c.Values) == 1 && strings.EqualFold(c.Values[0], "false")
+}
+
+// decode reads a JSON document that an item holds as text.
+func (m *machine) decode(text string) value {
+	d := json.NewDecoder(strings.NewReader(plainJSON(text)))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil || d.More() {
+		return errorValue("json: the text is no JSON document")
+	}
+	return m.fromJSON(v)
+}
+
+func (m *machine) fromJSON(v any) value {
+	switch v := v.(type) {
+	case bool:
+		return boolValue(v)
+	case json.Number:
+		if i, err := v.Int64(); err == nil {
+			return intValue(i)
+		}
+		f, err := v.Float64()
+		if err != nil {
+			return errorValue("the number %s is out of range", v)
+		}
+		return doubleValue(f)
+	case string:
+		return stringValue(v)
+	case []any:
+		elements := make([]value, len(v))
+		for i, e := range v {
+			elements[i] = m.fromJSON(e)
+		}
+		return m.list(elements...)
+	case map[string]any:
+		var entries []value
+		for key, e := range v {
+			if e != nil {
+				entries = append(entries, stringValue(key), m.fromJSON(e))
+			}
+		}
+		from := len(m.arena)
+		m.arena = append(m.arena, entries...)
+		return span(kindMap, from, len(m.arena))
+	}
+	return value{kind: kindNull}
+}
+
+// jsonOf is a value as JSON.
+func (m *machine) jsonOf(v value) string {
+	raw, err := json.Marshal(m.native(v))
+	if err != nil {
+		return ""
+	}
+	return string(raw)
+}
