@@ -45,6 +45,7 @@ const maxControl = 256 << 20
 //	GET    events                {"events": 3, "delivered": 2, "failed": 1, "pending": 0, "deliveries": [...]}: how many
 //	                             events came about and are to come, and the latest attempts to deliver one,
 //	                             a list of Delivery
+//	GET    operations            what is simulated, a list of service:Operation
 //	GET    trail                 {"records": [...]}: CloudTrail's records of all accounts and Regions, by time
 //	PUT    stale                 {"for": "10s"}: all reads answer as of so long ago, until it is set anew
 //
@@ -101,6 +102,8 @@ func (s *Sandbox) controlled(r *http.Request) (any, error) {
 		return object{}, s.replace(r.Body)
 	case "GET calls":
 		return s.Calls(), nil
+	case "GET operations":
+		return Simulated(), nil
 	case "GET events":
 		return s.eventSummary(), nil
 	case "GET trail":

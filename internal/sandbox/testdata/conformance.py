@@ -51,10 +51,18 @@ class Test:
     def __init__(self, service):
         self.service = service
 
+    clients = {}  # they are slow to make
+
     def client(self, service, region="eu-west-1", keys=None):
+        which = service, region, json.dumps(keys, default=str)
+        if which not in Test.clients:
+            Test.clients[which] = self.make(service, region, keys)
+        return Test.clients[which]
+
+    def make(self, service, region, keys):
         given = {} if keys is None else dict(
             aws_access_key_id=keys["AccessKeyId"], aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys.get("SessionToken"))
-        config = botocore.config.Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, read_timeout=30)
+        config = botocore.config.Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, read_timeout=10)
         return boto3.client(service, region_name=region, config=config, **given)
 
     def wait(self, seconds):
