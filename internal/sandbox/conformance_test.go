@@ -210,7 +210,7 @@ func checkTables(t *testing.T, ours, theirs []assertion, version string) {
 			t.Fatal(err)
 		}
 	default:
-		t.Errorf("docs/sandbox.md is not what was found; go test -run TestConformance -update ./internal/sandbox writes it anew:\n%s", difference(old, wanted))
+		t.Errorf("docs/sandbox.md is not what was found; go test ./internal/sandbox -run TestConformance -update writes it anew:\n%s", difference(old, wanted))
 	}
 }
 
