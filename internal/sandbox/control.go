@@ -47,6 +47,7 @@ const maxControl = 256 << 20
 //	                             a list of Delivery
 //	GET    operations            what is simulated, a list of service:Operation
 //	GET    trail                 {"records": [...]}: CloudTrail's records of all accounts and Regions, by time
+//	POST   seed/{kind}           adds what no call makes; see seeds for the kinds, and their types for the members
 //	PUT    stale                 {"for": "10s"}: all reads answer as of so long ago, until it is set anew
 //
 // An error is {"error": "..."} with a status of 4xx, or 5xx where the program failed. docs/sandbox.md has examples.
@@ -93,6 +94,13 @@ func (s *Sandbox) controlled(r *http.Request) (any, error) {
 		if name, ok := strings.CutSuffix(name, "/writes"); ok && r.Method == http.MethodGet {
 			return object{"writes": s.DBWrites(name)}, nil
 		}
+	}
+	if kind, ok := strings.CutPrefix(path, "seed/"); ok && r.Method == http.MethodPost {
+		raw, err := io.ReadAll(io.LimitReader(r.Body, maxControl))
+		if err != nil {
+			return nil, err
+		}
+		return s.seeded(kind, raw)
 	}
 	switch r.Method + " " + path {
 	case "GET state":

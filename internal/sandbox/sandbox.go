@@ -77,6 +77,7 @@ type Sandbox struct {
 	deliveries []Delivery
 	outcomes   outcomes
 	functions  map[string]Function // by name
+	judge      func(context.Context, RuleCheck) ([]Verdict, error)
 
 	documents fs.FS
 	runners   map[string]func(Command) Result // of Command documents, by name

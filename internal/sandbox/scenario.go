@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/knowngood/knowngood"
@@ -200,11 +201,14 @@ func (l *loader) repeat(ctx context.Context, c scenarioCall) error {
 }
 
 func (l *loader) call(ctx context.Context, c scenarioCall) (map[string]any, error) {
-	op, err := l.operation(c.Call)
+	v, err := l.scope.resolve(map[string]any(c.Input))
 	if err != nil {
 		return nil, err
 	}
-	v, err := l.scope.resolve(map[string]any(c.Input))
+	if kind, ok := strings.CutPrefix(c.Call, "sandbox:"); ok {
+		return l.seeded(kind, v)
+	}
+	op, err := l.operation(c.Call)
 	if err != nil {
 		return nil, err
 	}

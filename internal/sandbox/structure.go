@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
+	"strconv"
 	"time"
 )
 
@@ -95,6 +97,10 @@ func written(v any) any {
 		return map[string][]byte{blobForm: v}
 	case time.Time:
 		return map[string]time.Time{timeForm: v}
+	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < 1e21 { // beyond it has an exponent, which no integer has
+			return json.Number(strconv.FormatFloat(v, 'f', 1, 64))
+		}
 	}
 	return v
 }
