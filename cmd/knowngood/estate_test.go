@@ -57,7 +57,8 @@ func newEstate(t *testing.T) *estate {
 		e.env = append(e.env, name+"="+value)
 	}
 
-	e.instance = e.do("ec2", "RunInstances", object{"MinCount": 1, "MaxCount": 1, "ImageId": "ami-1"})["Instances"].([]any)[0].(object)["InstanceId"].(string)
+	e.instance = e.do("ec2", "RunInstances", object{"MinCount": 1, "MaxCount": 1, "ImageId": "ami-0c1a2b3c4d5e6f708", "InstanceType": "m5.large",
+		"NetworkInterfaces": []any{object{"DeviceIndex": 0, "AssociatePublicIpAddress": false}}})["Instances"].([]any)[0].(object)["InstanceId"].(string)
 	e.volume = e.do("ec2", "CreateVolume", object{"AvailabilityZone": "eu-west-1a", "Size": 10, "VolumeType": "gp3",
 		"TagSpecifications": []any{object{"ResourceType": "volume", "Tags": []any{object{"Key": "Owner", "Value": "billing"}}}}})["VolumeId"].(string)
 	e.advance("1m")

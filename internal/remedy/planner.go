@@ -288,6 +288,9 @@ func (e *exploration) call(w *way, next runbook.Next) error {
 		in = e.Operations[name].prepare(e.req.RunID, next.Step, in)
 	}
 	in, _ = plain(in).(map[string]any)
+	if member := sensitiveMember(op.Input, in, ""); member != "" {
+		return knowngood.E(knowngood.Refused, "plan "+e.req.Ref.Name, "the step %s gives %s of %s, a secret, which a plan would keep in clear; this version doesn't plan such calls", next.Step, member, name)
+	}
 	if w.fail == next.Step {
 		return w.entry(knowngood.EntryOutcome, next, runbook.OutcomeBody{Service: op.Service.Name, Operation: op.Name, Assumed: true,
 			Error: &runbook.CallError{Code: "Planned", Message: "what if this fails"}})

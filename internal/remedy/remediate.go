@@ -29,7 +29,10 @@ type RunStore interface {
 
 // Records keeps plans and what remediations leave behind. Repeats are harmless.
 type Records interface {
+	// PutPlan keeps a plan; kind Refused where its run has another plan.
 	PutPlan(ctx context.Context, p *knowngood.Plan) error
+	// HasPlan says whether a plan is kept, by its whole hash.
+	HasPlan(ctx context.Context, hash string) (bool, error)
 	PutResidual(ctx context.Context, r knowngood.Residual) error
 }
 
@@ -136,7 +139,7 @@ const leaseTime = 2 * time.Minute
 // write. Kind Conflict: another run or process is at work. A run that failed is
 // a result, not an error; retry counts it as an automatic attempt.
 func (r *Remediator) Apply(ctx context.Context, plan *knowngood.Plan, decisions []knowngood.Approval, retry knowngood.Retry) (Result, error) {
-	if err := r.mayApply(plan, decisions); err != nil {
+	if err := r.mayApply(ctx, plan, decisions); err != nil {
 		return Result{}, err
 	}
 	known, err := r.run(ctx, plan)
@@ -178,14 +181,25 @@ func (r *Remediator) renew(ctx context.Context, runID string, epoch int64) {
 	}
 }
 
-func (r *Remediator) mayApply(plan *knowngood.Plan, decisions []knowngood.Approval) error {
+// mayApply says whether a plan may be applied under the decisions on it. What a
+// plan says of itself counts only if it was made here: anybody can write a file
+// with a hash that fits.
+func (r *Remediator) mayApply(ctx context.Context, plan *knowngood.Plan, decisions []knowngood.Approval) error {
 	op := "apply plan " + plan.Hash[:12]
 	for _, d := range decisions {
 		if d.PlanHash == plan.Hash && !d.Approved {
 			return knowngood.E(knowngood.Refused, op, "%s decided against it", d.By)
 		}
 	}
-	if why := NeedsApproval(plan); len(why) > 0 && !Approved(plan, decisions) {
+	why := NeedsApproval(plan)
+	known, err := r.Records.HasPlan(ctx, plan.Hash)
+	if err != nil {
+		return err
+	}
+	if !known {
+		why = append(why, "it was not made with this state folder, so nothing vouches for what it says of itself")
+	}
+	if len(why) > 0 && !Approved(plan, decisions) {
 		return knowngood.E(knowngood.Waiting, op, "it needs an approval: %s", strings.Join(why, "; "))
 	}
 	if plan.Finding != "" && !r.Verifier.Evaluator.InForce(plan.Rule) {

@@ -325,6 +325,16 @@ func TestWhoMayApply(t *testing.T) {
 	if _, err := l.Apply(t.Context(), plan, against, knowngood.Retry{}); knowngood.KindOf(err) != knowngood.Refused {
 		t.Errorf("with a decision against it: %v", err)
 	}
+	// A file that says of itself that it is harmless, with a hash that fits.
+	forged := *plan
+	forged.Risk, forged.RunID = knowngood.Risk{Effect: knowngood.Reversible}, "run-forged"
+	var err error
+	if forged.Hash, err = HashPlan(&forged); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Apply(t.Context(), &forged, nil, knowngood.Retry{}); knowngood.KindOf(err) != knowngood.Waiting || !strings.Contains(err.Error(), "not made with this state folder") {
+		t.Errorf("a forged plan: %v", err)
+	}
 	unknown := *plan
 	unknown.Rule = "no-such-rule"
 	if _, err := l.Apply(t.Context(), &unknown, approvalOf(plan), knowngood.Retry{}); knowngood.KindOf(err) != knowngood.Invalid {

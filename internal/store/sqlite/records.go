@@ -3,24 +3,47 @@ package sqlite
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/knowngood/knowngood"
 )
 
 // PutPlan keeps a plan and its document. A plan that is there already is the
-// same plan, for its hash is its name.
+// same plan, for its hash is its name. Kind knowngood.Refused where its run has
+// another plan: one of the two was changed.
 func (s *Store) PutPlan(ctx context.Context, p *knowngood.Plan) error {
 	body, err := encode(p)
 	if err != nil {
 		return err
 	}
-	if err := s.exec(ctx, "INSERT INTO documents (sha256, content) VALUES (?, ?) ON CONFLICT DO NOTHING", p.Document.SHA256, p.Document.Content); err != nil {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		var hash string
+		err := tx.QueryRowContext(ctx, "SELECT hash FROM plans WHERE run = ?", p.RunID).Scan(&hash)
+		switch {
+		case err == nil && hash != p.Hash:
+			return knowngood.E(knowngood.Refused, "keep the plan "+p.Hash, "its run %s has the plan %s", p.RunID, hash)
+		case err == nil:
+			return nil
+		case !errors.Is(err, sql.ErrNoRows):
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "INSERT INTO documents (sha256, content) VALUES (?, ?) ON CONFLICT DO NOTHING", p.Document.SHA256, p.Document.Content); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "INSERT INTO plans (hash, run, body) VALUES (?, ?, ?)", p.Hash, p.RunID, body)
 		return err
-	}
-	return s.exec(ctx, "INSERT INTO plans (hash, run, body) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING", p.Hash, p.RunID, body)
+	})
+}
+
+// HasPlan says whether a plan is kept, by its whole hash.
+func (s *Store) HasPlan(ctx context.Context, hash string) (bool, error) {
+	var n int
+	err := s.read.QueryRowContext(ctx, "SELECT count(*) FROM plans WHERE hash = ?", hash).Scan(&n)
+	return n > 0, err
 }
 
 // Plan gives a plan by its hash or the beginning of it, as it was written: its

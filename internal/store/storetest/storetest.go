@@ -35,6 +35,7 @@ type Log interface {
 // Plans is the part of a store that keeps plans and the decisions on them.
 type Plans interface {
 	PutPlan(ctx context.Context, p *knowngood.Plan) error
+	HasPlan(ctx context.Context, hash string) (bool, error)
 	Plan(ctx context.Context, hash string) (json.RawMessage, error)
 	PutApproval(ctx context.Context, a knowngood.Approval) error
 	Approvals(ctx context.Context, planHash string) ([]knowngood.Approval, error)
@@ -257,6 +258,14 @@ func Run(t *testing.T, newDatabase func(t *testing.T) (open func() Store)) {
 			if !strings.Contains(string(raw), `"5f2c00"`) {
 				t.Errorf("%s", raw)
 			}
+			for hash, want := range map[string]bool{"5f2c00": true, "5f2c": false, "5f2c01": false} {
+				if has, err := s.HasPlan(ctx, hash); err != nil || has != want {
+					t.Errorf("has %s: %v, %v", hash, has, err)
+				}
+			}
+			changed := *p
+			changed.Hash = "5f2c01"
+			wantKind(t, s.PutPlan(ctx, &changed), knowngood.Refused, "its run r1 has the plan 5f2c00")
 			for i, by := range []string{"ann", "bob", "ann"} {
 				must(t, s.PutApproval(ctx, knowngood.Approval{PlanHash: p.Hash, By: by, Approved: i < 2, Time: start.Add(time.Duration(i) * time.Second)}))
 			}
