@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +21,7 @@ type sandboxOptions struct {
 	speed    int
 	seed     int64
 	scenario string
+	state    string
 }
 
 func newSandbox(s Streams) *cobra.Command {
@@ -33,7 +31,8 @@ func newSandbox(s Streams) *cobra.Command {
 		Short: "Serve an AWS in memory on 127.0.0.1",
 		Long: `Serves an AWS in memory on 127.0.0.1, for the AWS CLI, SDKs and knowngood itself.
 It prints the exports that a shell needs, then serves until it is interrupted.
-What it does not simulate answers 501 and the operation's name.`,
+What it does not simulate answers 501 and the operation's name. With --state its
+estate outlives it. docs/sandbox.md has the control API: time, faults, forks.`,
 		Args: noArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return serveSandbox(cmd.Context(), s, o) },
 	}
@@ -41,6 +40,7 @@ What it does not simulate answers 501 and the operation's name.`,
 	cmd.Flags().IntVar(&o.speed, "speed", 1, "how many times as fast as the wall clock states change; 0: only as the control API moves the clock")
 	cmd.Flags().Int64Var(&o.seed, "seed", 1, "what ids are made of: the same seed and calls give the same ids")
 	cmd.Flags().StringVar(&o.scenario, "scenario", "", "estate to build first: demo, or a file like those of library/scenarios; default: an empty account")
+	cmd.Flags().StringVar(&o.state, "state", "", "file that keeps the estate: read at the start, where it exists in place of --seed and --scenario, and written in the end")
 	return cmd
 }
 
@@ -85,47 +85,33 @@ func serveSandbox(ctx context.Context, s Streams, o sandboxOptions) error {
 	if err != nil {
 		return err
 	}
-	var clock knowngood.Clock = sandbox.NewFastClock(o.speed)
-	if o.speed == 0 {
-		clock = sandbox.NewClock(time.Now())
-	}
-	runbooks, err := fs.Sub(library.FS, "runbooks")
+	v := &sandboxServer{ctx: ctx, forks: make(chan struct{}, maxForks), state: o.state}
+	box, kept, err := v.open(catalog, o)
 	if err != nil {
 		return err
 	}
-	box, err := sandbox.New(sandbox.Options{Catalog: catalog, Clock: clock, Seed: o.seed, Documents: runbooks})
-	if err != nil {
-		return err
-	}
-	if o.scenario != "" {
-		if err := loadScenario(ctx, box, o.scenario, ""); err != nil {
-			return err
-		}
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", o.port))
+	listener, err := listen(ctx, o.port)
 	if err != nil {
 		return (&knowngood.Error{Kind: knowngood.Usage, Op: "serve the sandbox", Err: err}).WithHint("choose another --port, or none")
 	}
 	id, secret := box.Credentials()
 	fmt.Fprintf(s.Out, "export AWS_ENDPOINT_URL=http://%s\nexport AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\nexport AWS_REGION=%s\nexport AWS_DEFAULT_REGION=%s\nexport AWS_SESSION_TOKEN=\n",
 		listener.Addr(), id, secret, box.Region(), box.Region())
-	fmt.Fprintf(s.Err, "account %s in memory; give these exports to another shell, stop with Ctrl-C\n", box.Account())
-	server := &http.Server{Handler: box, ReadHeaderTimeout: 10 * time.Second}
-	stopped := make(chan error, 1)
-	go func() {
-		<-ctx.Done()
-		// What is being answered gets a moment; a connection on which nothing was
-		// asked yet may stay open for ever.
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		err := server.Shutdown(closing)
-		if errors.Is(err, context.DeadlineExceeded) {
-			err = server.Close()
-		}
-		stopped <- err
-	}()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	from := "in memory"
+	if kept {
+		from = "as " + o.state + " has it"
+	}
+	fmt.Fprintf(s.Err, "account %s %s; give these exports to another shell, stop with Ctrl-C\n", box.Account(), from)
+	err = serve(ctx, listener, box)
+	if o.state == "" {
 		return err
 	}
-	return <-stopped
+	snapshot, failed := box.Snapshot()
+	if failed == nil {
+		failed = v.save(snapshot)
+	}
+	if failed != nil {
+		failed = &knowngood.Error{Kind: knowngood.Other, Op: "save the sandbox's state", Err: failed}
+	}
+	return errors.Join(err, failed)
 }

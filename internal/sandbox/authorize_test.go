@@ -117,7 +117,7 @@ func newEstate(t *testing.T) *estate {
 
 func (e *estate) text(s string) string {
 	e.t.Helper()
-	v, err := resolveText(s, e.names)
+	v, err := Resolve(s, e.names)
 	if err != nil {
 		e.t.Fatal(err)
 	}

@@ -8,10 +8,9 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
-
-	"github.com/knowngood/knowngood/awsapi"
 )
 
 // controlPrefix is where the control API is. No AWS service has such paths.
@@ -23,26 +22,35 @@ const maxControl = 256 << 20
 // control serves the control API, which works on the sandbox itself and not
 // on what it simulates. It speaks JSON, is not signed, and answers only where it
 // is addressed as localhost or by a loopback address, so that no web page can
-// reach it under a name of its own; nor may a request carry an Origin.
+// reach it under a name of its own; nor may a request carry an Origin. Below
+// /_knowngood/ it has:
 //
-//	GET  /_knowngood/state                 the snapshot, as Snapshot gives it
-//	PUT  /_knowngood/state                 puts a snapshot in place of the estate
-//	GET  /_knowngood/calls                 the calls so far, a list of CallRecord
-//	GET  /_knowngood/volumes/{id}/writes   {"writes": 42}
-//	GET  /_knowngood/databases/{name}/writes  {"writes": 42}
-//	GET  /_knowngood/clock                 {"now": "2026-01-01T00:00:00Z"}
-//	POST /_knowngood/clock                 {"advance": "90s"}; 409 on a clock that can't be moved
-//	POST /_knowngood/faults                {"service": "ec2", "operation": "CreateVolume", "nth": 1, "count": 1,
-//	                                        "afterEffect": false, "code": "RequestLimitExceeded", "message": "", "status": 503}
-//	                                       without code and status the connection is cut
-//	GET  /_knowngood/events                {"events": 3, "delivered": 2, "failed": 1, "pending": 0, "deliveries": [...]}: how many
-//	                                       events came about and are to come, and the latest attempts to deliver one,
-//	                                       a list of Delivery
-//	GET  /_knowngood/trail                 {"records": [...]}: CloudTrail's records of all accounts and Regions, by time
-//	POST /_knowngood/seed/{kind}           adds what no call makes; see seeds for the kinds, and their types for the members
-//	PUT  /_knowngood/stale                 {"for": "10s"}: reads answer as of so long ago
+//	GET    state                 the snapshot, as Snapshot gives it
+//	PUT    state                 puts a snapshot in place of the estate
+//	POST   save                  writes the snapshot where the program keeps it
+//	POST   reset                 back to the origin, as Reset does
+//	POST   fork                  {"endpoint": "http://127.0.0.1:40321"}: a second sandbox with the same estate, served there
+//	DELETE fork                  ends the fork that is asked
+//	GET    calls                 the calls so far, a list of CallRecord
+//	GET    volumes/{id}/writes   {"writes": 42}
+//	GET    databases/{id}/writes {"writes": 42}
+//	GET    clock                 {"now": "2026-01-01T00:00:00Z"}
+//	POST   clock                 {"advance": "90s"}; 409 on a clock that can't be moved
+//	GET    faults                {"faults": [...]}: those that can strike yet, with how often they did
+//	POST   faults                {"kind": "throttle", "service": "ec2", "operation": "CreateVolume", "nth": 1, "count": 1, "for": "30s",
+//	                             "afterEffect": false} gives {"id": 1}. Kinds: throttle, deny, internal, cut, and stale with "by": "10s";
+//	                             or in place of a kind "code", "message" and "status". See Fault
+//	DELETE faults                takes all away
+//	DELETE faults/{id}           takes one away
+//	GET    events                {"events": 3, "delivered": 2, "failed": 1, "pending": 0, "deliveries": [...]}: how many
+//	                             events came about and are to come, and the latest attempts to deliver one,
+//	                             a list of Delivery
+//	GET    operations            what is simulated, a list of service:Operation
+//	GET    trail                 {"records": [...]}: CloudTrail's records of all accounts and Regions, by time
+//	POST   seed/{kind}           adds what no call makes; see seeds for the kinds, and their types for the members
+//	PUT    stale                 {"for": "10s"}: all reads answer as of so long ago, until it is set anew
 //
-// An error is {"error": "..."} with a status of 4xx.
+// An error is {"error": "..."} with a status of 4xx, or 5xx where the program failed. docs/sandbox.md has examples.
 func (s *Sandbox) control(w http.ResponseWriter, r *http.Request) {
 	if !loopback(r.Host) || r.Header.Get("Origin") != "" {
 		answer(w, http.StatusForbidden, object{"error": "the control API is for programs on this machine; address it as localhost or 127.0.0.1"})
@@ -76,6 +84,12 @@ func (s *Sandbox) controlled(r *http.Request) (any, error) {
 			return object{"writes": s.VolumeWrites(id)}, nil
 		}
 	}
+	if id, ok := strings.CutPrefix(path, "faults/"); ok && r.Method == http.MethodDelete {
+		if n, err := strconv.Atoi(id); err != nil || n < 1 || !s.Mend(n) {
+			return nil, controlError{http.StatusNotFound, fmt.Sprintf("there is no fault %q", id)}
+		}
+		return object{}, nil
+	}
 	if name, ok := strings.CutPrefix(path, "databases/"); ok {
 		if name, ok := strings.CutSuffix(name, "/writes"); ok && r.Method == http.MethodGet {
 			return object{"writes": s.DBWrites(name)}, nil
@@ -96,6 +110,8 @@ func (s *Sandbox) controlled(r *http.Request) (any, error) {
 		return object{}, s.replace(r.Body)
 	case "GET calls":
 		return s.Calls(), nil
+	case "GET operations":
+		return Simulated(), nil
 	case "GET events":
 		return s.eventSummary(), nil
 	case "GET trail":
@@ -104,8 +120,21 @@ func (s *Sandbox) controlled(r *http.Request) (any, error) {
 		return object{"now": s.now()}, nil
 	case "POST clock":
 		return s.advance(r.Body)
+	case "POST save":
+		return object{}, s.save()
+	case "POST reset":
+		return object{}, s.Reset()
+	case "POST fork":
+		return s.forked()
+	case "DELETE fork":
+		return object{}, s.ended()
+	case "GET faults":
+		return object{"faults": s.faultReports()}, nil
 	case "POST faults":
-		return object{}, s.injected(r.Body)
+		return s.inject(r.Body)
+	case "DELETE faults":
+		s.Mend(0)
+		return object{}, nil
 	case "PUT stale":
 		var in struct{ For string }
 		d, err := duration(r.Body, &in, &in.For)
@@ -164,7 +193,7 @@ func (s *Sandbox) replace(body io.Reader) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state, s.account, s.region, s.regions = other.state, other.account, other.region, other.regions
+	s.put(other)
 	return nil
 }
 
@@ -185,27 +214,57 @@ func (s *Sandbox) advance(body io.Reader) (any, error) {
 	return object{"now": s.clock.Now()}, nil
 }
 
-func (s *Sandbox) injected(body io.Reader) error {
-	var in struct {
-		Service, Operation, Code, Message string
-		Nth, Count, Status                int
-		AfterEffect                       bool
-	}
+func (s *Sandbox) inject(body io.Reader) (any, error) {
+	var in faultRequest
 	if err := strict(body, &in); err != nil {
-		return err
+		return nil, err
 	}
-	op, err := s.catalog.Operation(in.Service, in.Operation)
+	f, err := in.fault(s.catalog)
+	if err != nil {
+		return nil, err
+	}
+	return object{"id": s.Inject(f)}, nil
+}
+
+func (s *Sandbox) save() error {
+	if s.program.Save == nil {
+		return controlError{http.StatusConflict, "this sandbox was not told where to keep its state"}
+	}
+	raw, err := s.Snapshot()
 	if err != nil {
 		return err
 	}
-	if in.Nth < 0 || in.Count < 0 {
-		return errors.New("nth and count are 1 or more")
+	if err := s.program.Save(raw); err != nil {
+		return controlError{http.StatusInternalServerError, err.Error()}
 	}
-	if in.Status != 0 && (in.Status < 400 || in.Status > 599) || (in.Status == 0) != (in.Code == "") {
-		return errors.New("give both code and a status from 400 to 599, or neither to cut the connection")
+	return nil
+}
+
+func (s *Sandbox) forked() (any, error) {
+	if s.program.Serve == nil {
+		return nil, controlError{http.StatusConflict, "the program that serves this sandbox serves no forks"}
 	}
-	s.Inject(Fault{Service: op.Service.Name, Operation: op.Name, Nth: in.Nth, Count: in.Count, AfterEffect: in.AfterEffect,
-		Error: &awsapi.Error{Code: in.Code, Message: in.Message, Status: in.Status}})
+	fork, err := s.Fork()
+	if err != nil {
+		return nil, err
+	}
+	endpoint, stop, err := s.program.Serve(fork)
+	if err != nil {
+		return nil, controlError{http.StatusInternalServerError, err.Error()}
+	}
+	fork.mu.Lock()
+	defer fork.mu.Unlock()
+	fork.stop = stop
+	return object{"endpoint": endpoint}, nil
+}
+
+func (s *Sandbox) ended() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stop == nil {
+		return controlError{http.StatusConflict, "this sandbox is no fork"}
+	}
+	s.stop()
 	return nil
 }
 

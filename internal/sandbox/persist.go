@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
+
+	"github.com/knowngood/knowngood"
 )
 
 // snapshotVersion is the form of a snapshot. Restore refuses any other.
@@ -30,8 +33,17 @@ func (s *Sandbox) Snapshot() ([]byte, error) {
 	return json.Marshal(saved{snapshotVersion, s.clock.Now(), s.account, s.region, s.regions, s.state})
 }
 
+// SavedAt is the sandbox's time when a snapshot was taken.
+func SavedAt(data []byte) (time.Time, error) {
+	var in struct{ Time time.Time }
+	if err := json.Unmarshal(data, &in); err != nil {
+		return time.Time{}, fmt.Errorf("sandbox: the snapshot can't be read: %w", err)
+	}
+	return in.Time, nil
+}
+
 // Restore makes a sandbox of a snapshot. Of the options only Catalog, which is
-// required, Clock and Documents count; without a clock, time goes on from when the
+// required, Clock, Documents and Program count; without a clock, time goes on from when the
 // snapshot was taken.
 func Restore(o Options, data []byte) (*Sandbox, error) {
 	var in saved
@@ -55,8 +67,67 @@ func Restore(o Options, data []byte) (*Sandbox, error) {
 	for _, a := range in.State.Accounts {
 		a.Partition = cmp.Or(a.Partition, s.partitionOf(s.region))
 	}
-	s.state = in.State
+	s.state, s.origin = in.State, data
 	return s, nil
+}
+
+// SetOrigin makes the present estate what Reset returns to, in place of that
+// with which the sandbox began.
+func (s *Sandbox) SetOrigin() error {
+	raw, err := s.Snapshot()
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.origin = raw
+	return nil
+}
+
+// Reset puts the estate back to its origin, with the same ids to come, and
+// forgets faults and the logs of calls and deliveries. A ManualClock goes back to
+// the origin's time; any other goes on.
+func (s *Sandbox) Reset() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	other, err := Restore(Options{Catalog: s.catalog}, s.origin)
+	if err != nil {
+		return err
+	}
+	if c, ok := s.clock.(*ManualClock); ok {
+		c.set(other.clock.Now())
+	}
+	s.put(other)
+	s.faults, s.stale, s.calls, s.deliveries, s.outcomes = nil, 0, nil, nil, outcomes{}
+	return nil
+}
+
+// put takes over another sandbox's estate.
+func (s *Sandbox) put(other *Sandbox) {
+	s.state, s.account, s.region, s.regions = other.state, other.account, other.region, other.regions
+}
+
+// Fork makes a second sandbox with the same estate, from which on the two go
+// their own ways. It has the functions of HandleFunction and the origin, but
+// neither faults nor logs nor the functions of OnEvent, and a clock of its own
+// where the sandbox's is a ManualClock or a FastClock.
+func (s *Sandbox) Fork() (*Sandbox, error) {
+	raw, err := s.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clock := s.clock
+	if c, ok := clock.(interface{ fork() knowngood.Clock }); ok {
+		clock = c.fork()
+	}
+	out, err := Restore(Options{Catalog: s.catalog, Clock: clock, Documents: s.documents, Program: Program{Serve: s.program.Serve}}, raw)
+	if err != nil {
+		return nil, err
+	}
+	out.origin, out.functions, out.runners = s.origin, maps.Clone(s.functions), maps.Clone(s.runners)
+	return out, nil
 }
 
 // check refuses a snapshot with holes, and makes the maps that it lacks.

@@ -34,6 +34,17 @@ type Options struct {
 	// Documents are Automation runbooks that are AWS's own, as NAME.yaml or
 	// NAME.json. Of AWS's Command documents the sandbox has those that its nodes run.
 	Documents fs.FS
+	Program   Program // around the sandbox
+}
+
+// Program is what a program that serves a sandbox does for its control API.
+// What is nil is refused.
+type Program struct {
+	// Save keeps a snapshot where the program has its estate.
+	Save func(snapshot []byte) error
+	// Serve serves a fork at an endpoint of its own, a URL, until stop is called,
+	// which doesn't wait for requests under way.
+	Serve func(*Sandbox) (endpoint string, stop func(), err error)
 }
 
 // Sandbox is an AWS in memory. Its methods may be used by many goroutines; calls
@@ -48,9 +59,13 @@ type Sandbox struct {
 	mu     sync.Mutex
 	state  state
 	faults []*fault
-	counts map[string]int // calls made, by service.operation
 	stale  time.Duration
 	calls  []CallRecord
+
+	injected int    // faults so far
+	origin   []byte // what Reset returns to: a snapshot
+	program  Program
+	stop     func() // of a fork that is served
 
 	policies   map[string]*iampolicy.Policy // by text; see policy
 	partitions map[string]string            // by Region
@@ -155,7 +170,7 @@ func New(o Options) (*Sandbox, error) {
 	if len(o.Regions) == 0 {
 		o.Regions = []string{o.Region, "us-east-1"}
 	}
-	s := &Sandbox{catalog: o.Catalog, clock: o.Clock, account: o.Account, region: o.Region, regions: o.Regions, counts: map[string]int{},
+	s := &Sandbox{program: o.Program, catalog: o.Catalog, clock: o.Clock, account: o.Account, region: o.Region, regions: o.Regions,
 		policies: map[string]*iampolicy.Policy{}, partitions: map[string]string{}, patterns: map[string]*eventpattern.Pattern{}, functions: map[string]Function{},
 		documents: o.Documents, runners: map[string]func(Command) Result{}}
 	s.state = state{Seed: o.Seed, Accounts: map[string]*account{}, Buckets: map[string]*record[bucket]{}, Keys: map[string]accessKey{}}
@@ -164,7 +179,7 @@ func New(o Options) (*Sandbox, error) {
 			return nil, err
 		}
 	}
-	return s, nil
+	return s, s.SetOrigin()
 }
 
 // Account is the account of the sandbox's operator.
@@ -250,15 +265,20 @@ func (s *Sandbox) serve(c *call, accessKeyID string) (map[string]any, error) {
 	c.who = key
 	c.use(accessKeyID)
 	logged := c.inRecord().logged() // StopLogging itself is logged
-	f := s.nextFault(c.operation.Service.Name, c.operation.Name)
-	if f.before() {
-		c.trail(logged, nil, f.Error)
-		return nil, f.Error
+	f := s.nextFault(c.operation, c.now)
+	if e := f.before(); e != nil {
+		c.trail(logged, nil, e)
+		return nil, e
+	}
+	if f != nil && f.Stale > 0 {
+		c.view = c.now.Add(-f.Stale)
 	}
 	out, err := c.answer()
 	c.trail(logged, out, err)
-	if err == nil && f.after() {
-		return nil, f.Error
+	if err == nil {
+		if e := f.after(); e != nil {
+			return nil, e
+		}
 	}
 	return out, err
 }

@@ -1,10 +1,11 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"regexp"
-	"strconv"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,20 +13,34 @@ import (
 	"github.com/knowngood/knowngood/internal/strictyaml"
 )
 
+// maxScenarioCalls is how many calls a scenario may make.
+const maxScenarioCalls = 100_000
+
 // scenario is an estate as the calls that make it. They go through the
 // sandbox's own API, so an estate can't hold what AWS would refuse.
+// library/scenarios/README.md describes the language.
 type scenario struct {
-	Description string         `yaml:"description"`
-	Calls       []scenarioCall `yaml:"calls"`
+	Description string           `yaml:"description"`
+	Regions     []string         `yaml:"regions"` // that the estate has besides the sandbox's own
+	Lists       map[string][]any `yaml:"lists"`   // values to choose from, by name
+	Calls       []scenarioCall   `yaml:"calls"`
 }
 
+// scenarioCall is one call, or a group of them.
 type scenarioCall struct {
 	Call    string         `yaml:"call"`    // service:Operation
-	As      string         `yaml:"as"`      // the name by which later calls refer to the answer
-	Region  string         `yaml:"region"`  // default: the sandbox's own
-	Account string         `yaml:"account"` // whose operator makes it; default: the sandbox's own
-	Input   map[string]any `yaml:"input"`   // text may hold {{name.Path.0.Member}}
-	Wait    string         `yaml:"wait"`    // how long after the call the next one comes, as Go writes durations
+	Calls   []scenarioCall `yaml:"calls"`   // in place of a call: a group
+	As      string         `yaml:"as"`      // the name by which later calls refer to the answer; a repeated call's is a list
+	Region  string         `yaml:"region"`  // default: the group's, or the sandbox's own
+	Account string         `yaml:"account"` // whose operator makes it; default: the group's, or the sandbox's own
+	Key     string         `yaml:"key"`     // access key id of the caller, in place of an operator's; default: the group's
+	From    string         `yaml:"from"`    // the caller's address, for CloudTrail
+	Fails   string         `yaml:"fails"`   // the code of the error that the call must end with
+	Input   map[string]any `yaml:"input"`   // text may hold references
+	Repeat  int            `yaml:"repeat"`  // how often; 0: once
+	Index   string         `yaml:"index"`   // the name by which texts refer to the number of the repetition, from 0; default: i
+	Step    int            `yaml:"step"`    // by how much that number grows; default: 1
+	Wait    string         `yaml:"wait"`    // how long after each call the next one comes, as Go writes durations
 }
 
 // Load makes the calls of a scenario, which is YAML. They lie in the past: the
@@ -44,33 +59,40 @@ func (s *Sandbox) LoadNamed(ctx context.Context, file string, data []byte) (answ
 	if err := strictyaml.Decode(file, data, &sc, "a scenario"); err != nil {
 		return nil, err
 	}
-	var total time.Duration
-	waits := make([]time.Duration, len(sc.Calls))
-	for i, call := range sc.Calls {
-		if call.Wait == "" {
-			continue
-		}
-		d, err := time.ParseDuration(call.Wait)
-		if err != nil || d < 0 {
-			return nil, fmt.Errorf("%s: call %d (%s): wait %q is no duration such as 30s", file, i+1, call.Call, call.Wait)
-		}
-		waits[i] = d
-		total += d
+	past := NewClock(s.now())
+	l := &loader{Sandbox: s, file: file, clock: past, scope: scope{answers: map[string]any{}, index: map[string]int64{}, seed: s.state.Seed}}
+	total, calls, err := l.measure(sc.Calls)
+	if err != nil {
+		return nil, err
 	}
-	past := NewClock(s.clock.Now().Add(-total))
-	defer s.useClock(s.useClock(past))
-	answers = map[string]any{}
-	for i, call := range sc.Calls {
-		out, err := s.replay(ctx, call, answers)
+	if calls > maxScenarioCalls {
+		return nil, fmt.Errorf("%s: %d calls; a scenario makes at most %d", file, calls, maxScenarioCalls)
+	}
+	l.open(sc.Regions)
+	for name, list := range sc.Lists {
+		v, err := l.scope.resolve(list)
 		if err != nil {
-			return nil, fmt.Errorf("%s: call %d (%s): %w", file, i+1, call.Call, err)
+			return nil, fmt.Errorf("%s: the list %s: %w", file, name, err)
 		}
-		if call.As != "" {
-			answers[call.As] = out
-		}
-		past.Advance(waits[i])
+		l.scope.answers[name] = v
 	}
-	return answers, nil
+	past.set(past.Now().Add(-total))
+	defer s.useClock(s.useClock(past))
+	if err := l.all(ctx, sc.Calls, scenarioCall{}); err != nil {
+		return nil, err
+	}
+	return l.scope.answers, nil
+}
+
+// open adds Regions to those that the sandbox has.
+func (s *Sandbox) open(regions []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range regions {
+		if !slices.Contains(s.regions, r) {
+			s.regions = append(slices.Clip(s.regions), r)
+		}
+	}
 }
 
 // useClock sets the clock and gives the one before.
@@ -82,19 +104,111 @@ func (s *Sandbox) useClock(c knowngood.Clock) knowngood.Clock {
 	return before
 }
 
-func (s *Sandbox) replay(ctx context.Context, call scenarioCall, answers map[string]any) (map[string]any, error) {
-	service, operation, ok := strings.Cut(call.Call, ":")
-	if !ok {
-		return nil, fmt.Errorf("expected service:Operation")
+// loader makes a scenario's calls.
+type loader struct {
+	*Sandbox
+	file  string
+	clock *ManualClock
+	scope scope
+	made  int
+}
+
+// measure says how long calls take and how many they are, and refuses what is
+// neither call nor group.
+func (l *loader) measure(calls []scenarioCall) (total time.Duration, n int, err error) {
+	for _, c := range calls {
+		if (c.Call == "") == (len(c.Calls) == 0) {
+			return 0, 0, fmt.Errorf("%s: give either call or calls, at %q", l.file, cmp.Or(c.Call, c.As))
+		}
+		if len(c.Calls) > 0 && (c.As != "" || c.Input != nil) {
+			return 0, 0, fmt.Errorf("%s: a group of calls has neither as nor input", l.file)
+		}
+		if c.Repeat < 0 || c.Repeat > maxScenarioCalls || c.Step < 0 {
+			return 0, 0, fmt.Errorf("%s: %s: repeat %d, step %d: expected 1 to %d, and 1 or more", l.file, c.Call, c.Repeat, c.Step, maxScenarioCalls)
+		}
+		each, err := span("wait", c.Wait)
+		if err != nil {
+			return 0, 0, fmt.Errorf("%s: %s: %w", l.file, c.Call, err)
+		}
+		inner, size, err := l.measure(c.Calls)
+		if err != nil {
+			return 0, 0, err
+		}
+		times := max(c.Repeat, 1)
+		total += time.Duration(times) * (each + inner)
+		if n += times * max(size, 1); n > maxScenarioCalls {
+			return total, n, nil
+		}
 	}
-	v, err := Resolve(map[string]any(call.Input), answers)
+	return total, n, nil
+}
+
+// all makes calls, with the Region and caller of their group.
+func (l *loader) all(ctx context.Context, calls []scenarioCall, group scenarioCall) error {
+	for _, c := range calls {
+		c.Region, c.From = cmp.Or(c.Region, group.Region), cmp.Or(c.From, group.From)
+		if c.Account == "" && c.Key == "" {
+			c.Account, c.Key = group.Account, group.Key
+		}
+		if err := l.repeat(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *loader) repeat(ctx context.Context, c scenarioCall) error {
+	wait, _ := span("wait", c.Wait) // measured before
+	index := cmp.Or(c.Index, "i")
+	outer := maps.Clone(l.scope.index)
+	var answers []any
+	for n := range max(c.Repeat, 1) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if c.Repeat > 0 {
+			l.scope.index[index] = int64(n * max(c.Step, 1))
+		}
+		if len(c.Calls) > 0 {
+			if err := l.all(ctx, c.Calls, c); err != nil {
+				return err
+			}
+		} else {
+			l.made++
+			out, err := l.call(ctx, c)
+			if c.Fails != "" {
+				if codeOf(err) == c.Fails {
+					err = nil
+				} else {
+					err = fmt.Errorf("it ends with %v, not with %s", err, c.Fails)
+				}
+			}
+			if err != nil {
+				return fmt.Errorf("%s: call %d (%s): %w", l.file, l.made, c.Call, err)
+			}
+			answers = append(answers, out)
+		}
+		l.clock.Advance(wait)
+	}
+	l.scope.index = outer
+	switch {
+	case c.As != "" && c.Repeat > 0:
+		l.scope.answers[c.As] = answers
+	case c.As != "":
+		l.scope.answers[c.As] = answers[0]
+	}
+	return nil
+}
+
+func (l *loader) call(ctx context.Context, c scenarioCall) (map[string]any, error) {
+	v, err := l.scope.resolve(map[string]any(c.Input))
 	if err != nil {
 		return nil, err
 	}
-	if service == "sandbox" {
-		return s.seeded(operation, v)
+	if kind, ok := strings.CutPrefix(c.Call, "sandbox:"); ok {
+		return l.seeded(kind, v)
 	}
-	op, err := s.catalog.Operation(service, operation)
+	op, err := l.operation(c.Call)
 	if err != nil {
 		return nil, err
 	}
@@ -105,84 +219,26 @@ func (s *Sandbox) replay(ctx context.Context, call scenarioCall, answers map[str
 	if err := op.Validate(in); err != nil {
 		return nil, err
 	}
-	id := s.account
-	if call.Account != "" {
-		v, err := Resolve(call.Account, answers)
+	r := Request{Service: op.Service.Name, Operation: op.Name, Input: in}
+	account := l.account
+	for _, t := range []struct {
+		text string
+		into *string
+	}{{c.Region, &r.Region}, {c.Account, &account}, {c.Key, &r.AccessKeyID}, {c.From, &r.SourceIP}} {
+		if t.text == "" {
+			continue
+		}
+		v, err := l.scope.text(t.text)
 		if err != nil {
 			return nil, err
 		}
-		id = fmt.Sprint(v)
+		*t.into = fmt.Sprint(v)
 	}
-	key, _, ok := s.OperatorOf(id)
-	if !ok {
-		return nil, fmt.Errorf("there is no account %s", id)
-	}
-	return s.Call(ctx, Request{Service: op.Service.Name, Operation: op.Name, Region: call.Region, AccessKeyID: key, Input: in})
-}
-
-var reference = regexp.MustCompile(`\{\{\s*([\w-]+(?:\.[\w-]+)+)\s*\}\}`)
-
-// Resolve puts answers where a value refers to them, as {{name.Path.0.Member}}. A reference that is all of
-// a text keeps its type.
-func Resolve(v any, answers map[string]any) (any, error) {
-	switch v := v.(type) {
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for k, e := range v {
-			r, err := Resolve(e, answers)
-			if err != nil {
-				return nil, err
-			}
-			out[k] = r
-		}
-		return out, nil
-	case []any:
-		out := make([]any, len(v))
-		for i, e := range v {
-			r, err := Resolve(e, answers)
-			if err != nil {
-				return nil, err
-			}
-			out[i] = r
-		}
-		return out, nil
-	case uint64:
-		return int64(v), nil //nolint:gosec // a scenario's numbers are sizes and ports
-	case string:
-		return resolveText(v, answers)
-	}
-	return v, nil
-}
-
-func resolveText(text string, answers map[string]any) (any, error) {
-	if m := reference.FindStringSubmatch(text); m != nil && m[0] == text {
-		return find(m[1], answers)
-	}
-	var failed error
-	out := reference.ReplaceAllStringFunc(text, func(m string) string {
-		v, err := find(reference.FindStringSubmatch(m)[1], answers)
-		failed = first(failed, err)
-		return fmt.Sprint(v)
-	})
-	return out, failed
-}
-
-// find follows a dotted path; a number is an index from 0.
-func find(path string, answers map[string]any) (any, error) {
-	var at any = answers
-	for part := range strings.SplitSeq(path, ".") {
+	if c.Key == "" {
 		var ok bool
-		switch v := at.(type) {
-		case map[string]any:
-			at, ok = v[part]
-		case []any:
-			if i, err := strconv.Atoi(part); err == nil && i >= 0 && i < len(v) {
-				at, ok = v[i], true
-			}
-		}
-		if !ok {
-			return nil, fmt.Errorf("{{%s}}: there is no %s", path, part)
+		if r.AccessKeyID, _, ok = l.OperatorOf(account); !ok {
+			return nil, fmt.Errorf("there is no account %s", account)
 		}
 	}
-	return at, nil
+	return l.Call(ctx, r)
 }

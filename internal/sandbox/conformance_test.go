@@ -1,0 +1,230 @@
+package sandbox
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write the tables of docs/sandbox.md anew")
+
+// assertion is what testdata/conformance.py says of one of its assertions.
+type assertion struct {
+	Service, Text string
+	Passed        bool
+	Why           string
+}
+
+// assertions runs the script against a server. control is the sandbox's control
+// API, or "".
+func assertions(t *testing.T, endpoint, control, key, secret string) []assertion {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "python3", "testdata/conformance.py")
+	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+endpoint, "AWS_ACCESS_KEY_ID="+key, "AWS_SECRET_ACCESS_KEY="+secret, "AWS_SESSION_TOKEN=", "CONTROL="+control,
+		"AWS_DEFAULT_REGION=eu-west-1", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "no_proxy=127.0.0.1", "PYTHONDONTWRITEBYTECODE=1")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("the script: %v\n%s", err, stderr.String())
+	}
+	var all []assertion
+	for line := range bytes.Lines(out) {
+		var a assertion
+		if err := json.Unmarshal(line, &a); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+// The flows that this project depends on are asked of the sandbox over HTTP, by
+// boto3, and of moto, a server by others: what AWS documents decides, so that the
+// sandbox and we can't share one misunderstanding.
+func TestConformance(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a minute")
+	}
+	if err := exec.Command("python3", "-c", "import boto3").Run(); err != nil {
+		t.Skip("python3 with boto3 is not installed")
+	}
+	w := newWorld(t)
+	server := httptest.NewServer(w.Sandbox)
+	defer server.Close()
+	ours := assertions(t, server.URL, server.URL+controlPrefix, OperatorKey, operatorSecret)
+	if n := len(ours); n < 200 {
+		t.Errorf("%d assertions, want 200", n)
+	}
+	passed := 0
+	for _, a := range ours {
+		if a.Passed {
+			passed++
+		} else {
+			t.Logf("%s: %s: %s", a.Service, a.Text, a.Why)
+		}
+	}
+	if share := float64(passed) / float64(len(ours)); share < 0.92 {
+		t.Errorf("%d of %d hold (%.0f%%), want 92%%", passed, len(ours), 100*share)
+	}
+	version, theirs := moto(t)
+	if theirs != nil && len(theirs) != len(ours) {
+		t.Errorf("%d assertions for the sandbox and %d for moto: an assertion must not depend on what a server answers", len(ours), len(theirs))
+	}
+	checkTables(t, ours, theirs, version)
+}
+
+// moto runs the script against moto's server, where it is installed.
+func moto(t *testing.T) (version string, all []assertion) {
+	t.Helper()
+	raw, err := exec.Command("python3", "-c", "import moto, flask; print(moto.__version__)").Output()
+	server, missing := exec.LookPath("moto_server")
+	if err != nil || missing != nil {
+		t.Log("moto_server is not installed: there is no second opinion")
+		return "", nil
+	}
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := fmt.Sprint(listener.Addr().(*net.TCPAddr).Port)
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cmd := exec.CommandContext(ctx, server, "-H", "127.0.0.1", "-p", port)
+	cmd.Env = append(os.Environ(), "MOTO_IAM_LOAD_MANAGED_POLICIES=true", "PYTHONDONTWRITEBYTECODE=1")
+	if err := cmd.Start(); err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	defer func() {
+		cancel()
+		_ = cmd.Wait() // it was killed
+	}()
+	endpoint := "http://127.0.0.1:" + port
+	for range 300 {
+		r, err := http.Get(endpoint + "/moto-api/")
+		if err == nil {
+			_ = r.Body.Close()
+			return strings.TrimSpace(string(raw)), assertions(t, endpoint, "", "testing", "testing")
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Fatal("moto_server does not answer")
+	return "", nil
+}
+
+// score is how many of a service's assertions hold.
+type score struct{ passed, total int }
+
+func scores(all []assertion) (by map[string]score, services []string, sum score) {
+	by = map[string]score{}
+	for _, a := range all {
+		s := by[a.Service]
+		if s.total == 0 {
+			services = append(services, a.Service)
+		}
+		s.total++
+		sum.total++
+		if a.Passed {
+			s.passed++
+			sum.passed++
+		}
+		by[a.Service] = s
+	}
+	slices.Sort(services)
+	return by, services, sum
+}
+
+const paper = "../../docs/sandbox.md"
+
+var (
+	conformanceTable = regexp.MustCompile(`(?s)\| service \| assertions \|.*?\n\n`)
+	differences      = regexp.MustCompile(`(?s)(<!-- differences -->\n).*?(<!-- end -->\n)`)
+	motosRow         = regexp.MustCompile(`(?m)^\| (\S+) \| \d+ \| \d+ \| (\d+) \|$`)
+	motosVersion     = regexp.MustCompile(`moto ([\d.]+) \|\n`)
+)
+
+// checkTables holds docs/sandbox.md to what was found, or writes it with -update.
+// moto's column is checked where the moto that it speaks of is installed.
+func checkTables(t *testing.T, ours, theirs []assertion, version string) {
+	t.Helper()
+	raw, err := os.ReadFile(paper)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := string(raw)
+	moto := map[string]string{}
+	if m := motosVersion.FindStringSubmatch(old); theirs == nil || m != nil && m[1] != version && !*update {
+		for _, row := range motosRow.FindAllStringSubmatch(old, -1) {
+			moto[row[1]] = row[2]
+		}
+		if m != nil {
+			version = m[1]
+		}
+	} else {
+		by, services, sum := scores(theirs)
+		for _, s := range services {
+			moto[s] = fmt.Sprint(by[s].passed)
+		}
+		moto["**all**"] = fmt.Sprint(sum.passed)
+		t.Logf("moto %s: %d of %d hold (%.0f%%)", version, sum.passed, sum.total, 100*float64(sum.passed)/float64(sum.total))
+	}
+	by, services, sum := scores(ours)
+	t.Logf("the sandbox: %d of %d hold (%.0f%%)", sum.passed, sum.total, 100*float64(sum.passed)/float64(sum.total))
+	table := fmt.Sprintf("| service | assertions | sandbox | moto %s |\n|---|---|---|---|\n", version)
+	for _, s := range services {
+		table += fmt.Sprintf("| %s | %d | %d | %s |\n", s, by[s].total, by[s].passed, moto[s])
+	}
+	table += fmt.Sprintf("| **all** | %d | %d | %s |\n\n", sum.total, sum.passed, moto["**all**"])
+	t.Log("\n" + table)
+	list := ""
+	for _, a := range ours {
+		if !a.Passed {
+			list += fmt.Sprintf("- %s: %s\n", a.Service, a.Text)
+		}
+	}
+	wanted := conformanceTable.ReplaceAllLiteralString(old, table)
+	wanted = differences.ReplaceAllStringFunc(wanted, func(m string) string {
+		parts := differences.FindStringSubmatch(m)
+		return parts[1] + list + parts[2]
+	})
+	switch {
+	case wanted == old:
+	case *update:
+		if err := os.WriteFile(paper, []byte(wanted), 0o644); err != nil { //nolint:gosec // a document is for all to read
+			t.Fatal(err)
+		}
+	default:
+		t.Errorf("docs/sandbox.md is not what was found; go test ./internal/sandbox -run TestConformance -update writes it anew:\n%s", difference(old, wanted))
+	}
+}
+
+// difference gives the lines of a text that another has not, and the other way
+// round.
+func difference(old, wanted string) string {
+	has := func(text, line string) bool { return slices.Contains(strings.Split(text, "\n"), line) }
+	var out strings.Builder
+	for _, side := range []struct{ sign, text, other string }{{"-", old, wanted}, {"+", wanted, old}} {
+		for s := bufio.NewScanner(strings.NewReader(side.text)); s.Scan(); {
+			if !has(side.other, s.Text()) {
+				fmt.Fprintf(&out, "%s %s\n", side.sign, s.Text())
+			}
+		}
+	}
+	return out.String()
+}
