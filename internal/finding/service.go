@@ -2,6 +2,7 @@ package finding
 
 import (
 	"context"
+	"time"
 
 	"github.com/knowngood/knowngood"
 )
@@ -32,14 +33,19 @@ type Service struct {
 // Scan is what a scan brings.
 type Scan struct {
 	Verdicts []Verdict
-	// Covered says whether the scan read everything of a resource's type in its
-	// place, so that a resource without a verdict is gone. Nil: nothing is.
-	Covered func(rule string, k knowngood.ResourceKey) bool
+	// Began is when the scan began to read. A finding that has changed since is
+	// another than the scan saw, and stays as it is.
+	Began time.Time
+	// Absent says why a rule has no verdict on a resource: it is gone, or out of the
+	// rule's scope. Only a scan that read everything of the resource's type in its
+	// place can tell; empty: not known. Nil: nothing is.
+	Absent func(rule string, k knowngood.ResourceKey) string
 }
 
-// Report counts what a scan changed.
+// Report is what a scan changed.
 type Report struct {
 	Opened, Closed, Unconfirmed int
+	Archived                    []knowngood.Finding
 }
 
 type subject struct {
@@ -89,9 +95,11 @@ func (s *Service) Reconcile(ctx context.Context, scan Scan) (Report, error) {
 			continue
 		}
 		next, changed := f, false
-		if scan.Covered != nil && scan.Covered(f.Rule, f.Resource) {
-			if next, changed, err = Unconfirm(f, "the resource was not found"); err != nil {
-				return report, err
+		if scan.Absent != nil {
+			if why := scan.Absent(f.Rule, f.Resource); why != "" && !f.Updated.After(scan.Began) {
+				if next, changed, err = Retire(f, scan.Began, why); err != nil {
+					return report, err
+				}
 			}
 		}
 		if err := s.settle(ctx, &report, exceptions, f, next, changed); err != nil {
@@ -119,10 +127,12 @@ func (s *Service) settle(ctx context.Context, report *Report, exceptions []known
 		return err
 	}
 	switch {
-	case f.State != was.State && (was.State == None || was.State == knowngood.FindingClosed):
+	case f.State != was.State && (was.State == None || was.State.Ended()) && !f.State.Ended():
 		report.Opened++
 	case f.State != was.State && f.State == knowngood.FindingClosed:
 		report.Closed++
+	case f.State != was.State && f.State == knowngood.FindingArchived:
+		report.Archived = append(report.Archived, f)
 	case f.Reason != was.Reason && f.State == was.State:
 		report.Unconfirmed++
 	}
@@ -172,8 +182,8 @@ func (s *Service) Remediating(ctx context.Context, id, runID string) error {
 	if f.State == knowngood.FindingRemediating && f.RunID != runID {
 		return knowngood.E(knowngood.Conflict, "finding "+f.ID, "the run %s acts on it", f.RunID)
 	}
-	if f.State == knowngood.FindingClosed {
-		return knowngood.E(knowngood.Conflict, "finding "+f.ID, "it is closed: %s", f.Reason)
+	if f.State.Ended() {
+		return knowngood.E(knowngood.Conflict, "finding "+f.ID, "it is %s: %s", f.State, f.Reason)
 	}
 	return s.change(ctx, id, Start, "", func(f *knowngood.Finding) error {
 		f.RunID, f.NextTry = runID, nil
