@@ -33,12 +33,21 @@ type memory struct {
 	findings   map[string]knowngood.Finding
 	exceptions []knowngood.Exception
 	writes     int
+	meanwhile  func() // what another process does before the next change
 }
 
-func (m *memory) PutFinding(_ context.Context, f knowngood.Finding) error {
-	m.writes++
-	m.findings[f.ID] = f
-	return nil
+func (m *memory) UpdateFinding(_ context.Context, id string, change func(knowngood.Finding) (knowngood.Finding, error)) error {
+	if m.meanwhile != nil {
+		fn := m.meanwhile
+		m.meanwhile = nil
+		fn()
+	}
+	f, err := change(m.findings[id])
+	if err == nil {
+		m.writes++
+		m.findings[id] = f
+	}
+	return err
 }
 
 func (m *memory) Finding(_ context.Context, id string) (knowngood.Finding, error) {
@@ -258,6 +267,49 @@ func TestAFindingFollowsTheReplacement(t *testing.T) {
 	}
 }
 
+// A scan beside an apply judges what the store holds when it writes, not what it
+// listed: a run that began meanwhile keeps its finding.
+func TestAScanLosesNoChangeOfARun(t *testing.T) {
+	replacement := volume
+	replacement.ID = "vol-2"
+	for name, then := range map[string]func(b *bench, id string) knowngood.FindingState{
+		"begun": func(b *bench, id string) knowngood.FindingState {
+			b.must(b.Remediating(b.Context(), id, "r1"))
+			return knowngood.FindingRemediating
+		},
+		"moved": func(b *bench, id string) knowngood.FindingState {
+			b.must(b.Remediating(b.Context(), id, "r1"))
+			b.must(b.Moved(b.Context(), id, replacement))
+			return knowngood.FindingRemediating
+		},
+		"ended": func(b *bench, id string) knowngood.FindingState {
+			b.must(b.Remediating(b.Context(), id, "r1"))
+			b.later()
+			b.must(b.Unverified(b.Context(), id, "still wrong"))
+			return knowngood.FindingUnverified
+		},
+	} {
+		for _, c := range []knowngood.Compliance{knowngood.NonCompliant, knowngood.Compliant, knowngood.NotApplicable, knowngood.InsufficientData} {
+			t.Run(name+" "+string(c), func(t *testing.T) {
+				b := newBench(t)
+				b.scan(b.verdict(volume, knowngood.NonCompliant))
+				id := b.want(knowngood.FindingOpen, "").ID
+				var state knowngood.FindingState
+				var after knowngood.Finding
+				b.store.meanwhile = func() {
+					state = then(b, id)
+					after = b.store.findings[id]
+				}
+				b.scan(b.verdict(volume, c))
+				f := b.want(state, "")
+				if f.Resource != after.Resource || f.RunID != "r1" {
+					t.Errorf("%+v, after %+v", f, after)
+				}
+			})
+		}
+	}
+}
+
 func TestAttemptsRunOut(t *testing.T) {
 	b := newBench(t)
 	ctx := t.Context()
@@ -266,16 +318,18 @@ func TestAttemptsRunOut(t *testing.T) {
 	id := b.want(knowngood.FindingOpen, "").ID
 	b.must(b.Waiting(ctx, id, "")) // no attempt
 	b.must(b.Remediating(ctx, id, "r1"))
-	b.must(b.Failed(ctx, id, "denied", retry))
+	b.must(b.Failed(ctx, id, "r1", "denied", retry))
+	b.must(b.Failed(ctx, id, "r1", "denied", retry)) // told again after a crash
 	if f := b.want(knowngood.FindingOpen, "denied"); f.Attempts != 1 || f.NextTry == nil || !f.NextTry.Equal(start.Add(time.Minute)) {
 		t.Errorf("%+v", f)
 	}
 	b.must(b.Remediating(ctx, id, "r2"))
-	b.must(b.Failed(ctx, id, "denied", retry))
+	b.must(b.Failed(ctx, id, "r2", "denied", retry))
+	b.must(b.Failed(ctx, id, "r2", "denied", retry))
 	if f := b.want(knowngood.FindingExcepted, "automatic attempts ran out"); f.NextTry != nil || len(b.store.exceptions) != 1 {
 		t.Errorf("%+v %+v", f, b.store.exceptions)
 	}
-	b.refused(b.Failed(ctx, id, "again", retry), knowngood.Conflict, "event fail")
+	b.refused(b.Failed(ctx, id, "r1", "again", retry), knowngood.Conflict, "r1 does not act")
 }
 
 func TestExceptionsSuppressUntilTheyExpire(t *testing.T) {

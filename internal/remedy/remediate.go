@@ -51,9 +51,10 @@ type FindingSink interface {
 	Verified(ctx context.Context, id string, verdicts ...knowngood.Evaluation) error
 	// Unverified: the run did its work, and the fresh read did not pass.
 	Unverified(ctx context.Context, id, reason string) error
-	// Failed: the run failed. An automatic one counts as an attempt; when they
-	// run out, an exception is put on the resource. The zero Retry is a person's.
-	Failed(ctx context.Context, id, reason string, r knowngood.Retry) error
+	// Failed: the run failed. An automatic one counts as an attempt, once; when
+	// they run out, an exception is put on the resource. The zero Retry is a
+	// person's. Kind Conflict where the run does not act on the finding.
+	Failed(ctx context.Context, id, runID, reason string, r knowngood.Retry) error
 }
 
 // Remediator carries plans out. Its fields are set before its first use.
@@ -270,7 +271,7 @@ func (r *Remediator) carryOut(ctx context.Context, plan *knowngood.Plan, epoch i
 		return result, nil
 	}
 	if end.State != knowngood.RunSuccess {
-		return result, r.Findings.Failed(ctx, plan.Finding, end.Message, retry)
+		return result, r.Findings.Failed(ctx, plan.Finding, plan.RunID, end.Message, retry)
 	}
 	return r.verify(ctx, plan, epoch, result)
 }
@@ -301,7 +302,7 @@ func (r *Remediator) drifted(ctx context.Context, plan *knowngood.Plan, epoch in
 	errs := []error{drift, r.abandon(ctx, plan, epoch, drift)}
 	if plan.Finding != "" {
 		// The plan was wrong, not the runbook: that is no attempt.
-		errs = append(errs, r.Findings.Failed(ctx, plan.Finding, drift.Error(), knowngood.Retry{}))
+		errs = append(errs, r.Findings.Failed(ctx, plan.Finding, plan.RunID, drift.Error(), knowngood.Retry{}))
 	}
 	return Result{}, errors.Join(errs...)
 }
