@@ -219,7 +219,7 @@ func printResult(w io.Writer, plan *knowngood.Plan, r remedy.Result, before know
 		fmt.Fprintf(w, "it ended at %s; nothing was done now\n", before.Updated.Format(time.RFC3339))
 	}
 	switch v := r.Verification; {
-	case v != nil && v.Verified:
+	case v != nil && v.Verified && !before.State.Ended():
 		fmt.Fprintf(w, "verified: %s; finding %s is closed\n", v.Reason, plan.Finding)
 	case r.State == knowngood.RunSuccess && plan.Finding != "":
 		fmt.Fprintf(w, "verified: %s\n", r.Message)

@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -148,7 +149,7 @@ func (r *Remediator) Apply(ctx context.Context, plan *knowngood.Plan, decisions 
 		return Result{}, err
 	}
 	if known.State.Ended() {
-		return r.ended(ctx, plan, known)
+		return r.ended(ctx, plan, known, retry)
 	}
 	epoch, err := r.Runs.Acquire(ctx, plan.RunID, r.Owner, time.Now(), leaseTime, r.Dead)
 	if err != nil {
@@ -162,15 +163,43 @@ func (r *Remediator) Apply(ctx context.Context, plan *knowngood.Plan, decisions 
 }
 
 // ended tells again how a run ended: as a result, or as the refusal that it was.
-func (r *Remediator) ended(ctx context.Context, plan *knowngood.Plan, run knowngood.Run) (Result, error) {
+// The finding is told again too, for a crash may have come between the run's end
+// and that. What was verified was told before the end.
+func (r *Remediator) ended(ctx context.Context, plan *knowngood.Plan, run knowngood.Run, retry knowngood.Retry) (Result, error) {
 	log, err := r.Log.Entries(ctx, run.ID)
 	if err != nil {
 		return Result{}, err
 	}
-	if run.State == knowngood.RunFailed && !hasEnded(log) {
+	refused := run.State == knowngood.RunFailed && !hasEnded(log)
+	if refused {
+		retry = knowngood.Retry{} // see drifted
+	}
+	result := Result{RunID: run.ID, State: run.State, Message: run.Message}
+	if result.Verification, err = verificationOf(log); err != nil {
+		return result, err
+	}
+	if plan.Finding != "" && result.Verification == nil && run.State != knowngood.RunSuccess {
+		err := r.Findings.Failed(ctx, plan.Finding, run.ID, run.Message, retry)
+		if err != nil && knowngood.KindOf(err) != knowngood.Conflict { // another run acts on it by now
+			return result, err
+		}
+	}
+	if refused {
 		return Result{}, knowngood.E(knowngood.Refused, "apply plan "+plan.Hash[:12], "%s", run.Message)
 	}
-	return Result{RunID: run.ID, State: run.State, Message: run.Message}, nil
+	return result, nil
+}
+
+// verificationOf is what the log says of a run's verification; nil: there was
+// none.
+func verificationOf(log []knowngood.LogEntry) (*Verification, error) {
+	for _, e := range log {
+		if e.Kind == knowngood.EntryVerified {
+			var v Verification
+			return &v, json.Unmarshal(e.Body, &v)
+		}
+	}
+	return nil, nil
 }
 
 // renew keeps a lease until the context ends. One that was lost shows at the
