@@ -106,6 +106,10 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 	if err != nil {
 		return nil, err
 	}
+	if account := accountOf(role); role != "" && account != place.Account {
+		return nil, knowngood.E(knowngood.Refused, "plan "+book.Ref.Name, "the role %s is of the account %s, the plan is for %s", role, account, place.Account).
+			WithHint("a runbook acts where its role is; give a role of %s", place.Account)
+	}
 	policy, err := readsOnly(book, r.Catalog)
 	if err != nil {
 		return nil, err
@@ -126,6 +130,14 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 		return nil, err
 	}
 	return plan, r.Records.PutPlan(ctx, plan)
+}
+
+// accountOf is the account in an ARN.
+func accountOf(arn string) string {
+	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
+		return parts[4]
+	}
+	return ""
 }
 
 // leaseTime is how long a lease lasts without being renewed; it is renewed at

@@ -489,3 +489,14 @@ func TestAnEndedRunStillHasItsVerification(t *testing.T) {
 		t.Errorf("%+v, %v", again, err)
 	}
 }
+
+func TestARoleOfAnotherAccountIsRefused(t *testing.T) {
+	l := newLoop(t)
+	f := l.bucket("acme-invoices")
+	c := blockPublicAccess()
+	c.Parameters = append(c.Parameters, template.RemediationParameter{Name: "AutomationAssumeRole", Values: []string{"arn:aws:iam::444455556666:role/fix"}})
+	_, err := l.PlanFinding(t.Context(), l.place(), Task{f, c})
+	if knowngood.KindOf(err) != knowngood.Refused || !strings.Contains(err.Error(), "444455556666") || !strings.Contains(err.Error(), l.Account()) {
+		t.Errorf("%v", err)
+	}
+}
