@@ -60,6 +60,9 @@ func approve(ctx context.Context, s Streams, o approveOptions, file string) erro
 	}
 	defer ses.store.Close()
 	op := "approve " + file
+	if err := ses.isFor(op, plan); err != nil {
+		return err
+	}
 	by := ses.principal
 	if o.as != "" {
 		if !ses.loopback {
@@ -139,6 +142,14 @@ func (ses *session) planOf(ctx context.Context, name string) (*knowngood.Plan, e
 	return remedy.DecodePlan("run "+run.ID, raw)
 }
 
+// isFor refuses a plan of another account or Region.
+func (ses *session) isFor(op string, plan *knowngood.Plan) error {
+	if plan.Place == ses.place {
+		return nil
+	}
+	return knowngood.E(knowngood.Refused, op, "the plan is for %s in %s, the credentials and Region are %s in %s", plan.Place.Account, plan.Place.Region, ses.place.Account, ses.place.Region)
+}
+
 func apply(ctx context.Context, s Streams, o applyOptions, name string) error {
 	if err := checkOutput(o.output); err != nil {
 		return err
@@ -161,8 +172,8 @@ func apply(ctx context.Context, s Streams, o applyOptions, name string) error {
 		}
 	}
 	op := "apply " + name
-	if plan.Place != ses.place {
-		return knowngood.E(knowngood.Refused, op, "the plan is for %s in %s, the credentials and Region are %s in %s", plan.Place.Account, plan.Place.Region, ses.place.Account, ses.place.Region)
+	if err := ses.isFor(op, plan); err != nil {
+		return err
 	}
 	g, err := o.load(ses.place)
 	if err != nil {
@@ -219,7 +230,7 @@ func printResult(w io.Writer, plan *knowngood.Plan, r remedy.Result, before know
 		fmt.Fprintf(w, "it ended at %s; nothing was done now\n", before.Updated.Format(time.RFC3339))
 	}
 	switch v := r.Verification; {
-	case v != nil && v.Verified:
+	case v != nil && v.Verified && !before.State.Ended():
 		fmt.Fprintf(w, "verified: %s; finding %s is closed\n", v.Reason, plan.Finding)
 	case r.State == knowngood.RunSuccess && plan.Finding != "":
 		fmt.Fprintf(w, "verified: %s\n", r.Message)

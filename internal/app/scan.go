@@ -97,8 +97,9 @@ type scanReport struct {
 	Resources    int                    `json:"resources"`
 	Calls        int                    `json:"calls"`
 	Evaluations  []knowngood.Evaluation `json:"evaluations"`
-	Findings     []knowngood.Finding    `json:"findings"` // that are not closed
+	Findings     []knowngood.Finding    `json:"findings"` // that have not ended
 	Closed       int                    `json:"closed"`   // by this scan
+	Archived     []knowngood.Finding    `json:"archived"` // by this scan
 	NotEvaluated []string               `json:"notEvaluated"`
 	Unreadable   []knowngood.ReadError  `json:"unreadable"`
 	Residuals    []knowngood.Residual   `json:"residuals"`
@@ -128,17 +129,18 @@ func (ses *session) scan(ctx context.Context, g *governance, progress func(inven
 			}
 		}
 	}
-	changes, err := ses.findings().Reconcile(ctx, finding.Scan{Verdicts: verdicts, Covered: ses.covered(g, unreadable)})
+	changes, err := ses.findings().Reconcile(ctx, finding.Scan{Verdicts: verdicts, Began: report.Started, Absent: ses.absent(g, items, unreadable)})
 	if err != nil {
 		return nil, err
 	}
-	report.Closed = changes.Closed
+	report.Closed, report.Archived = changes.Closed, append([]knowngood.Finding{}, changes.Archived...)
+	finding.Sort(report.Archived)
 	all, err := ses.findings().List(ctx)
 	if err != nil {
 		return nil, err
 	}
 	report.Findings = slices.DeleteFunc(append([]knowngood.Finding{}, all...), func(f knowngood.Finding) bool {
-		return f.State == knowngood.FindingClosed || f.Resource.Account != ses.place.Account || f.Resource.Region != ses.place.Region
+		return f.State.Ended() || f.Resource.Account != ses.place.Account || f.Resource.Region != ses.place.Region
 	})
 	if report.Residuals, err = ses.residuals(ctx, items); err != nil {
 		return nil, err
@@ -164,20 +166,32 @@ func title(item *knowngood.Resource) string {
 	return ""
 }
 
-// covered says which resources a scan would have seen if they were there.
-func (ses *session) covered(g *governance, unreadable []knowngood.ReadError) func(string, knowngood.ResourceKey) bool {
-	unread := map[string]bool{}
-	for _, e := range unreadable {
-		if e.ID == "" {
-			unread[e.Type] = true
-		}
-	}
+// absent says why a rule in force has no verdict on a resource, where the scan
+// read everything that could have had one.
+func (ses *session) absent(g *governance, items []knowngood.Resource, unreadable []knowngood.ReadError) func(string, knowngood.ResourceKey) string {
 	read := map[string]bool{}
 	for _, t := range g.rules.Types() {
-		read[t] = !unread[t]
+		read[t] = true
 	}
-	return func(rule string, k knowngood.ResourceKey) bool {
-		return g.InForce(rule) && read[k.Type] && k.Account == ses.place.Account && k.Region == ses.place.Region
+	unread := map[string]bool{} // ids
+	for _, e := range unreadable {
+		if e.ID == "" {
+			read[e.Type] = false
+		}
+		unread[e.ID] = true
+	}
+	there := map[knowngood.ResourceKey]bool{}
+	for i := range items {
+		there[items[i].Key()] = true
+	}
+	return func(rule string, k knowngood.ResourceKey) string {
+		switch {
+		case !g.InForce(rule) || !read[k.Type] || unread[k.ID] || k.Account != ses.place.Account || k.Region != ses.place.Region:
+			return ""
+		case there[k]:
+			return "the rule's scope leaves the resource out"
+		}
+		return "the resource is gone"
 	}
 }
 

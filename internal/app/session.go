@@ -61,6 +61,12 @@ func (o awsOptions) config(ctx context.Context) (awsapi.Config, error) {
 	if err != nil {
 		return cfg, (&knowngood.Error{Kind: knowngood.Credentials, Op: "read the AWS configuration", Err: err}).WithHint("`aws configure list` shows what is configured")
 	}
+	if cfg.Region == "" {
+		// Where nothing at all is configured, the credentials come first.
+		if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+			return cfg, (&knowngood.Error{Kind: knowngood.Credentials, Op: "find the credentials", Err: err}).WithHint("%s", signIn)
+		}
+	}
 	switch {
 	case cfg.Region == "":
 		return cfg, knowngood.E(knowngood.Usage, "find the Region", "none is configured").WithHint("give --region, or set AWS_REGION")
@@ -156,6 +162,8 @@ func (s *session) remediator(g *governance, onEntry func(*knowngood.Plan, knowng
 	}
 }
 
+const signIn = "sign in with the AWS CLI, or set AWS_PROFILE; `aws sts get-caller-identity` must work"
+
 // awsError gives a call's error its kind, and says what may help.
 func awsError(op string, err error, cfg awsapi.Config) error {
 	out := &knowngood.Error{Op: op, Err: err}
@@ -166,7 +174,7 @@ func awsError(op string, err error, cfg awsapi.Config) error {
 	switch e.Code {
 	case awsapi.CodeNoCredentials, "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException":
 		out.Kind = knowngood.Credentials
-		return out.WithHint("sign in with the AWS CLI, or set AWS_PROFILE; `aws sts get-caller-identity` must work")
+		return out.WithHint("%s", signIn)
 	case awsapi.CodeNoResponse:
 		if at := endpoints(cfg); len(at) > 0 {
 			return out.WithHint("does anything serve AWS at %s? It comes from --endpoint-url, AWS_ENDPOINT_URL or the profile", strings.Join(at, ", "))

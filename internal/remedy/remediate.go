@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -51,9 +52,10 @@ type FindingSink interface {
 	Verified(ctx context.Context, id string, verdicts ...knowngood.Evaluation) error
 	// Unverified: the run did its work, and the fresh read did not pass.
 	Unverified(ctx context.Context, id, reason string) error
-	// Failed: the run failed. An automatic one counts as an attempt; when they
-	// run out, an exception is put on the resource. The zero Retry is a person's.
-	Failed(ctx context.Context, id, reason string, r knowngood.Retry) error
+	// Failed: the run failed. An automatic one counts as an attempt, once; when
+	// they run out, an exception is put on the resource. The zero Retry is a
+	// person's. Kind Conflict where the run does not act on the finding.
+	Failed(ctx context.Context, id, runID, reason string, r knowngood.Retry) error
 }
 
 // Remediator carries plans out. Its fields are set before its first use.
@@ -104,6 +106,10 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 	if err != nil {
 		return nil, err
 	}
+	if account := accountOf(role); role != "" && account != place.Account {
+		return nil, knowngood.E(knowngood.Refused, "plan "+book.Ref.Name, "the role %s is of the account %s, the plan is for %s", role, account, place.Account).
+			WithHint("a runbook acts where its role is; give a role of %s", place.Account)
+	}
 	policy, err := readsOnly(book, r.Catalog)
 	if err != nil {
 		return nil, err
@@ -124,6 +130,14 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 		return nil, err
 	}
 	return plan, r.Records.PutPlan(ctx, plan)
+}
+
+// accountOf is the account in an ARN.
+func accountOf(arn string) string {
+	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
+		return parts[4]
+	}
+	return ""
 }
 
 // leaseTime is how long a lease lasts without being renewed; it is renewed at
@@ -147,7 +161,7 @@ func (r *Remediator) Apply(ctx context.Context, plan *knowngood.Plan, decisions 
 		return Result{}, err
 	}
 	if known.State.Ended() {
-		return r.ended(ctx, plan, known)
+		return r.ended(ctx, plan, known, retry)
 	}
 	epoch, err := r.Runs.Acquire(ctx, plan.RunID, r.Owner, time.Now(), leaseTime, r.Dead)
 	if err != nil {
@@ -161,15 +175,43 @@ func (r *Remediator) Apply(ctx context.Context, plan *knowngood.Plan, decisions 
 }
 
 // ended tells again how a run ended: as a result, or as the refusal that it was.
-func (r *Remediator) ended(ctx context.Context, plan *knowngood.Plan, run knowngood.Run) (Result, error) {
+// The finding is told again too, for a crash may have come between the run's end
+// and that. What was verified was told before the end.
+func (r *Remediator) ended(ctx context.Context, plan *knowngood.Plan, run knowngood.Run, retry knowngood.Retry) (Result, error) {
 	log, err := r.Log.Entries(ctx, run.ID)
 	if err != nil {
 		return Result{}, err
 	}
-	if run.State == knowngood.RunFailed && !hasEnded(log) {
+	refused := run.State == knowngood.RunFailed && !hasEnded(log)
+	if refused {
+		retry = knowngood.Retry{} // see drifted
+	}
+	result := Result{RunID: run.ID, State: run.State, Message: run.Message}
+	if result.Verification, err = verificationOf(log); err != nil {
+		return result, err
+	}
+	if plan.Finding != "" && result.Verification == nil && run.State != knowngood.RunSuccess {
+		err := r.Findings.Failed(ctx, plan.Finding, run.ID, run.Message, retry)
+		if err != nil && knowngood.KindOf(err) != knowngood.Conflict { // another run acts on it by now
+			return result, err
+		}
+	}
+	if refused {
 		return Result{}, knowngood.E(knowngood.Refused, "apply plan "+plan.Hash[:12], "%s", run.Message)
 	}
-	return Result{RunID: run.ID, State: run.State, Message: run.Message}, nil
+	return result, nil
+}
+
+// verificationOf is what the log says of a run's verification; nil: there was
+// none.
+func verificationOf(log []knowngood.LogEntry) (*Verification, error) {
+	for _, e := range log {
+		if e.Kind == knowngood.EntryVerified {
+			var v Verification
+			return &v, json.Unmarshal(e.Body, &v)
+		}
+	}
+	return nil, nil
 }
 
 // renew keeps a lease until the context ends. One that was lost shows at the
@@ -270,7 +312,7 @@ func (r *Remediator) carryOut(ctx context.Context, plan *knowngood.Plan, epoch i
 		return result, nil
 	}
 	if end.State != knowngood.RunSuccess {
-		return result, r.Findings.Failed(ctx, plan.Finding, end.Message, retry)
+		return result, r.Findings.Failed(ctx, plan.Finding, plan.RunID, end.Message, retry)
 	}
 	return r.verify(ctx, plan, epoch, result)
 }
@@ -301,7 +343,7 @@ func (r *Remediator) drifted(ctx context.Context, plan *knowngood.Plan, epoch in
 	errs := []error{drift, r.abandon(ctx, plan, epoch, drift)}
 	if plan.Finding != "" {
 		// The plan was wrong, not the runbook: that is no attempt.
-		errs = append(errs, r.Findings.Failed(ctx, plan.Finding, drift.Error(), knowngood.Retry{}))
+		errs = append(errs, r.Findings.Failed(ctx, plan.Finding, plan.RunID, drift.Error(), knowngood.Retry{}))
 	}
 	return Result{}, errors.Join(errs...)
 }
