@@ -60,7 +60,7 @@ func (p *Planner) Plan(ctx context.Context, req PlanRequest) (*knowngood.Plan, e
 			return nil, knowngood.E(knowngood.Invalid, "plan", "the parameter %s has a private-use character", name)
 		}
 	}
-	e := &exploration{Planner: p, ctx: ctx, req: req, params: params, parts: map[string]*partBuilder{}, ids: map[string]string{}, actions: map[string]bool{}}
+	e := &exploration{Planner: p, ctx: ctx, req: req, params: params, parts: map[string]*partBuilder{}, ids: map[string]string{}, made: map[string]string{}, actions: map[string]bool{}}
 	start, err := req.Document.Start(runbook.StartBody{Parameters: params, ExecutionID: req.RunID, DateTime: req.Created, Seed: req.Seed, Place: req.Place, Role: req.Role})
 	if err != nil {
 		return nil, err
@@ -98,6 +98,7 @@ type exploration struct {
 	paths   int
 	seen    map[string]bool
 	ids     map[string]string // of planned calls, by part, step and template
+	made    map[string]string // by the id of a planned write: the operation that takes it back
 	reads   int
 	writes  int
 	missing []string // why the plan is incomplete
@@ -109,6 +110,8 @@ type partBuilder struct {
 	name  string
 	when  []string
 	calls []knowngood.Call
+	// branched says that a branch leads here, not only a step that failed.
+	branched bool
 }
 
 // way is one way through the document, so far.
@@ -224,6 +227,7 @@ func (e *exploration) branch(w *way, next runbook.Next) error {
 		part := w.part
 		if part.name == knowngood.MainPart {
 			part = e.part(next.Step, "the branch "+next.Step+" goes to "+arm)
+			part.branched = true
 		}
 		other := w.fork(part)
 		entry, err := e.req.Document.TakeBranch(next.Step, next.Attempt, arm)
