@@ -12,10 +12,10 @@ import (
 )
 
 // overlay is what the writes of a way would have changed: the resources that
-// they name, and the steps whose outputs rest on it.
+// they name, and the values that rest on it.
 type overlay struct {
 	written map[string]bool // ids and names
-	assumed map[string]bool // steps
+	assumed map[string]bool // references: "Step.Output", "variable:Name"
 }
 
 func (o overlay) clone() overlay {
@@ -39,6 +39,15 @@ func (o overlay) fingerprint() string {
 	}
 	slices.Sort(keys)
 	return strings.Join(keys, "\x00")
+}
+
+// assume says whether a value is taken for what only the run will show.
+func (o overlay) assume(reference string, assumed bool) {
+	if assumed {
+		o.assumed[reference] = true
+	} else {
+		delete(o.assumed, reference)
+	}
 }
 
 // wrote notes the resources that a write names: the texts of members that hold
@@ -173,6 +182,24 @@ func respondShape(s *awsapi.Shape, in map[string]any, id, path string, depth int
 		}
 	}
 	return out
+}
+
+// certain says whether what a planned write's response holds will be so in the
+// real one too: what it echoes, and the id of what it makes, which no condition
+// can know beforehand and which is never empty.
+func certain(v any, echoes bool) bool {
+	switch v := v.(type) {
+	case nil:
+		return false
+	case string:
+		if made, whole := wholePlaceholder(v); whole {
+			return namesResource(made.Path)
+		}
+		return echoes && v != "" && !hasPlaceholder(v)
+	case []any:
+		return echoes && len(v) > 0 && !hasPlaceholder(v)
+	}
+	return echoes && !hasPlaceholder(v)
 }
 
 // finish puts the plan together, with the expected path's log, and gives it its

@@ -125,3 +125,38 @@ func TestOnlyWhatThePlanMadeIsItsOwnToRemove(t *testing.T) {
 		})
 	}
 }
+
+const note = `
+  - name: NoteState
+    action: aws:updateVariable
+    inputs: {Name: 'variable:Note', Value: 'state {{ DescribeSnapshots.State }}'}
+`
+
+func TestAnAssumedValueStaysAssumedWhereverItGoes(t *testing.T) {
+	readByNote := `
+  - name: ReadAgain
+    action: aws:executeAwsApi
+    inputs: {Service: ec2, Api: DescribeVolumes, VolumeIds: ['{{ VolumeId }}'], Filters: [{Name: status, Values: ['x{{ variable:Note }}']}]}
+    outputs: [{Name: State, Selector: '$.Volumes[0].State', Type: String}]
+`
+	for name, steps := range map[string]string{
+		"a variable":              describeSnapshots + note + branchOn("variable:Note"),
+		"what a read asks for":    describeSnapshots + note + readByNote + branchOn("ReadAgain.State"),
+		"what a write answers":    branchOn("CreateSnapshot.State"),
+		"a variable of a write's": strings.Replace(note, "DescribeSnapshots", "CreateSnapshot", 1) + branchOn("variable:Note"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEstate(t)
+			deletionNeedsApproval(t, e.planOf(createSnapshot+steps+deleteVolume+done, e.attach("", nil)))
+		})
+	}
+}
+
+func TestAVariableThatIsGivenAKnownValueIsKnown(t *testing.T) {
+	e := newEstate(t)
+	known := "\n  - name: Known\n    action: aws:updateVariable\n    inputs: {Name: 'variable:Note', Value: none}\n"
+	plan := e.planOf(createSnapshot+describeSnapshots+note+known+branchOn("variable:Note")+deleteVolume+done, e.attach("", nil))
+	if len(plan.Parts) != 1 {
+		t.Errorf("%d parts", len(plan.Parts))
+	}
+}
