@@ -384,8 +384,11 @@ func (e *exploration) read(w *way, next runbook.Next, op *awsapi.Operation, in m
 	response, err := e.Read(e.ctx, op, in)
 	if err != nil {
 		var answer *awsapi.Error
-		if !errors.As(err, &answer) {
+		switch {
+		case !errors.As(err, &answer):
 			return err
+		case answer.Credentials():
+			return credentials("plan "+e.req.Ref.Name+", step "+next.Step, err)
 		}
 		return w.entry(knowngood.EntryOutcome, next, runbook.OutcomeBody{Service: op.Service.Name, Operation: op.Name,
 			Error: &runbook.CallError{Code: answer.Code, Message: answer.Message}})
