@@ -268,3 +268,38 @@ func TestAStartThatFailsGoesForward(t *testing.T) {
 		})
 	}
 }
+
+// An endpoint may leave DeleteOnTermination out of a volume's attachments, and
+// tell it of the instance's devices alone.
+func TestDeleteOnTerminationIsReadFromTheInstance(t *testing.T) {
+	for _, was := range []bool{true, false} {
+		l := newLoop(t)
+		instance, volume := l.volumeOn(nil, owned())
+		l.do("ec2", "ModifyInstanceAttribute", map[string]any{"InstanceId": instance, "BlockDeviceMappings": []any{map[string]any{"DeviceName": "/dev/sdf", "Ebs": map[string]any{"DeleteOnTermination": was}}}})
+		l.As = func(string, string, string) awsapi.Caller {
+			return world{directly{l.estate}, func(_, operation string, out map[string]any) {
+				if operation != "DescribeVolumes" {
+					return
+				}
+				for _, v := range out["Volumes"].([]any) {
+					for _, a := range v.(map[string]any)["Attachments"].([]any) {
+						delete(a.(map[string]any), "DeleteOnTermination")
+					}
+				}
+			}}
+		}
+		f := l.found("encrypted-volumes", "AWS::EC2::Volume", volume)
+		plan, err := l.PlanFinding(t.Context(), l.place(), Task{f, encryption()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if result, err := l.Apply(t.Context(), plan, approvalOf(plan), knowngood.Retry{}); err != nil || result.State != knowngood.RunSuccess {
+			t.Fatalf("%+v, %v", result, err)
+		}
+		at := l.at(instance, "/dev/sdf")
+		a := at["Attachments"].([]any)[0].(map[string]any)
+		if at["VolumeId"] == volume || a["DeleteOnTermination"] != was {
+			t.Errorf("it was %v, and is %v", was, a)
+		}
+	}
+}
