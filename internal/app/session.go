@@ -171,11 +171,11 @@ func awsError(op string, err error, cfg awsapi.Config) error {
 	if !errors.As(err, &e) {
 		return out
 	}
-	switch e.Code {
-	case awsapi.CodeNoCredentials, "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException":
+	switch {
+	case e.Credentials():
 		out.Kind = knowngood.Credentials
 		return out.WithHint("%s", signIn)
-	case awsapi.CodeNoResponse:
+	case e.Code == awsapi.CodeNoResponse:
 		if at := endpoints(cfg); len(at) > 0 {
 			return out.WithHint("does anything serve AWS at %s? It comes from --endpoint-url, AWS_ENDPOINT_URL or the profile", strings.Join(at, ", "))
 		}

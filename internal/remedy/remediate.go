@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -144,14 +145,22 @@ func accountOf(arn string) string {
 // half of it.
 const leaseTime = 2 * time.Minute
 
+// PlanLifetime is how long after it was made a plan can be applied. A run dates
+// what it does by its plan, and what a person approved should be what they still
+// have in mind. A run that has begun goes on however old its plan is.
+const PlanLifetime = 7 * 24 * time.Hour
+
 // Apply carries a plan out, or goes on with its run where it stopped: what was
 // planned is written, and nothing else; then the resource is verified and the
 // finding follows. It may be called again after any error or crash.
 //
 // Kind Waiting: the plan needs an approval and the decisions give none. Kind
-// Refused: a decision is against it, or the world has moved before the first
-// write. Kind Conflict: another run or process is at work. A run that failed is
-// a result, not an error; retry counts it as an automatic attempt.
+// Refused: a decision is against it, the world has moved before the first write,
+// or the plan is older than PlanLifetime. Kind Conflict: another run or process is
+// at work. Kind Credentials: AWS did not accept them, and the run goes on with the
+// next Apply. A run that failed is a result, not an error; retry counts it as an
+// automatic attempt. A result in the state NeedsOperator comes with an error that
+// says why.
 func (r *Remediator) Apply(ctx context.Context, plan *knowngood.Plan, decisions []knowngood.Approval, retry knowngood.Retry) (Result, error) {
 	if err := r.mayApply(ctx, plan, decisions); err != nil {
 		return Result{}, err
@@ -262,6 +271,10 @@ func (r *Remediator) run(ctx context.Context, plan *knowngood.Plan) (knowngood.R
 		return known, err
 	}
 	now := r.Clock.Now()
+	if age := now.Sub(plan.Created); age > PlanLifetime {
+		return known, knowngood.E(knowngood.Refused, "apply plan "+plan.Hash[:12], "it was made %d days ago, at %s; a plan is good for %d", int(age.Hours()/24), plan.Created.Format(time.RFC3339), int(PlanLifetime.Hours()/24)).
+			WithHint("make a new plan")
+	}
 	run := knowngood.Run{ID: plan.RunID, PlanHash: plan.Hash, Document: plan.Document.SHA256, Resource: plan.Resource, Finding: plan.Finding, State: knowngood.RunPending, Created: now, Updated: now}
 	if err := r.Records.PutPlan(ctx, plan); err != nil {
 		return run, err
@@ -303,7 +316,7 @@ func (r *Remediator) carryOut(ctx context.Context, plan *knowngood.Plan, epoch i
 	end, err := x.Run(ctx, plan, epoch)
 	switch {
 	case err != nil && ctx.Err() == nil && knowngood.KindOf(err) == knowngood.Refused:
-		return r.drifted(ctx, plan, epoch, err)
+		return r.refused(ctx, plan, epoch, err)
 	case err != nil:
 		return Result{}, err
 	}
@@ -335,6 +348,22 @@ func hasEnded(log []knowngood.LogEntry) bool {
 		}
 	}
 	return false
+}
+
+// refused ends a run that was refused before its first write. Once something may
+// have been written, that would hide it: the run stays for a person to look at,
+// and keeps its resource.
+func (r *Remediator) refused(ctx context.Context, plan *knowngood.Plan, epoch int64, why error) (Result, error) {
+	log, err := r.Log.Entries(ctx, plan.RunID)
+	if err != nil {
+		return Result{}, errors.Join(why, err)
+	}
+	if !slices.ContainsFunc(log, func(e knowngood.LogEntry) bool { return e.Kind == knowngood.EntryIntent }) {
+		return r.drifted(ctx, plan, epoch, why)
+	}
+	result := Result{RunID: plan.RunID, State: knowngood.RunNeedsOperator, Message: why.Error()}
+	out := (&knowngood.Error{Op: "run " + plan.RunID + ", which has written already", Err: why}).WithHint("look at its log: somebody has to put right by hand what it left")
+	return result, errors.Join(out, r.Log.Append(ctx, plan.RunID, epoch, nil, result.State, result.Message, nil))
 }
 
 // drifted ends a run whose plan no longer fits the world, before its first
@@ -438,6 +467,19 @@ func replacementOf(plan *knowngood.Plan, log []knowngood.LogEntry) (*knowngood.R
 	return &key, nil
 }
 
+// replacedOnTag holds the date on which a runbook replaced a resource. Rules that
+// except what was replaced count from it.
+const replacedOnTag = "knowngood:replaced-on"
+
+// replacedOn is the day from which the time counts for which a replaced resource
+// is kept: the one that its tag has, so that a rule which reads the tag agrees.
+func replacedOn(plan *knowngood.Plan, item *knowngood.Resource) time.Time {
+	if day, err := time.Parse(time.DateOnly, item.Tags[replacedOnTag]); err == nil {
+		return day
+	}
+	return plan.Created.UTC().Truncate(24 * time.Hour)
+}
+
 // leave lists the original that a run left behind.
 func (r *Remediator) leave(ctx context.Context, plan *knowngood.Plan, item *knowngood.Resource, by string) (*knowngood.Residual, error) {
 	entry, err := r.Content.Entry(plan.Document.Name)
@@ -446,7 +488,7 @@ func (r *Remediator) leave(ctx context.Context, plan *knowngood.Plan, item *know
 	}
 	left := knowngood.Residual{
 		Resource: item.Key(), ReplacedBy: by, RunID: plan.RunID, MonthlyCost: r.Content.Prices.Monthly(item),
-		DeleteAfter: plan.Created.UTC().Truncate(24*time.Hour).AddDate(0, 0, entry.Residual.KeepDays),
+		DeleteAfter: replacedOn(plan, item).AddDate(0, 0, entry.Residual.KeepDays),
 	}
 	for _, tag := range entry.Residual.OwnerTags {
 		if owner := item.Tags[tag]; owner != "" {
