@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -216,5 +215,5 @@ func isDead(owner string) bool {
 	host, pid, ok := strings.Cut(owner, "/")
 	mine, _, _ := strings.Cut(me(), "/")
 	n, err := strconv.Atoi(pid)
-	return ok && host == mine && err == nil && errors.Is(syscall.Kill(n, 0), syscall.ESRCH)
+	return ok && host == mine && err == nil && isGone(n)
 }
