@@ -179,6 +179,7 @@ func apply(ctx context.Context, s Streams, o applyOptions, name string) error {
 	if err != nil {
 		return err
 	}
+	g.printNotes(s.Err)
 	decisions, err := ses.store.Approvals(ctx, plan.Hash)
 	if err != nil {
 		return err

@@ -48,6 +48,7 @@ func planFindings(ctx context.Context, s Streams, o planOptions, names []string)
 	if err != nil {
 		return err
 	}
+	g.printNotes(s.Err)
 	chosen, err := ses.choose(ctx, names)
 	if err != nil {
 		return err

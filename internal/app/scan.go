@@ -49,6 +49,7 @@ func runScan(ctx context.Context, s Streams, o scanOptions) error {
 	if err != nil {
 		return err
 	}
+	g.printNotes(s.Err)
 	fmt.Fprintf(s.Err, "account %s as %s, Region %s\n", ses.place.Account, ses.principal, ses.place.Region)
 	report, err := ses.scan(ctx, g, scanProgress(s))
 	if err != nil {
