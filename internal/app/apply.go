@@ -74,14 +74,13 @@ func approve(ctx context.Context, s Streams, o approveOptions, file string) erro
 	if !o.reject && !o.incomplete && len(plan.Incomplete) > 0 {
 		return knowngood.E(knowngood.Usage, op, "the plan is incomplete: %s", strings.Join(plan.Incomplete, "; ")).WithHint("--incomplete says that you accept that")
 	}
-	if o.reject {
-		// A run that stops half-way leaves things worse than either end.
-		switch run, err := ses.store.Run(ctx, plan.RunID); {
-		case err == nil && run.State != knowngood.RunPending:
-			return knowngood.E(knowngood.Refused, op, "it has been applied already: the run %s is %s", run.ID, run.State)
-		case err != nil && knowngood.KindOf(err) != knowngood.NotFound:
-			return err
-		}
+	// There is nothing left to decide of a run that has ended, and one that stops
+	// half-way leaves things worse than either end.
+	switch run, err := ses.store.Run(ctx, plan.RunID); {
+	case err == nil && (run.State.Ended() || o.reject && run.State != knowngood.RunPending):
+		return knowngood.E(knowngood.Refused, op, "it has been applied already: the run %s is %s", run.ID, run.State)
+	case err != nil && knowngood.KindOf(err) != knowngood.NotFound:
+		return err
 	}
 	if err := ses.store.PutPlan(ctx, plan); err != nil {
 		return err

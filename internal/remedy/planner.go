@@ -214,7 +214,7 @@ func (e *exploration) end(w *way, end *runbook.EndResult) error {
 		return nil
 	}
 	return &knowngood.Error{Kind: knowngood.Refused, Op: "plan " + e.req.Ref.Name + " for " + e.req.Resource.ID,
-		Err: fmt.Errorf("the step %s: %s", end.FailedStep, end.Message)}
+		Err: errors.New(end.Message)}
 }
 
 func (e *exploration) branch(w *way, next runbook.Next) error {

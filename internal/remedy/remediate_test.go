@@ -500,3 +500,10 @@ func TestARoleOfAnotherAccountIsRefused(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestWhyAPlanWaitsIsToldInFull(t *testing.T) {
+	why := NeedsApproval(&knowngood.Plan{Incomplete: []string{"one", "another"}, Risk: knowngood.Risk{Effect: knowngood.Reversible}})
+	if len(why) != 1 || why[0] != "it is incomplete: one; another" {
+		t.Errorf("%q", why)
+	}
+}
