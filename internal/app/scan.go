@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/internal/finding"
 	"github.com/knowngood/knowngood/internal/inventory"
+	"github.com/knowngood/knowngood/internal/rule"
 )
 
 type scanOptions struct {
@@ -111,8 +113,10 @@ func (ses *session) scan(ctx context.Context, g *governance, progress func(inven
 	started := time.Now()
 	report := &scanReport{Account: ses.place.Account, Principal: ses.principal, Region: ses.place.Region, Started: ses.clock.Now(), Packs: g.packs, Rules: g.rules.Len(),
 		NotEvaluated: append([]string{}, g.notEvaluated...), Evaluations: []knowngood.Evaluation{}}
-	collector := &inventory.Collector{Caller: ses.client, Catalog: ses.catalog, Table: ses.types, Clock: ses.clock, Reads: g.rules.Reads(), Progress: progress}
-	items, unreadable, stats := collector.Collect(ctx, ses.place, g.rules.Types())
+	reads := g.rules.Reads()
+	types := slices.Sorted(maps.Keys(reads)) // those that rules only look up among them
+	collector := &inventory.Collector{Caller: ses.client, Catalog: ses.catalog, Table: ses.types, Clock: ses.clock, Reads: reads, Progress: progress}
+	items, unreadable, stats := collector.Collect(ctx, ses.place, types)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -121,8 +125,9 @@ func (ses *session) scan(ctx context.Context, g *governance, progress func(inven
 		report.Calls += n
 	}
 	var verdicts []finding.Verdict
+	others, sweep := rule.Among(types, items, unreadable), g.rules.Sweep(ses.clock.Now())
 	for i := range items {
-		for _, e := range g.rules.Evaluate(&items[i], ses.clock.Now(), nil) {
+		for _, e := range sweep.Resource(&items[i], others) {
 			report.Evaluations = append(report.Evaluations, e)
 			verdicts = append(verdicts, g.verdict(e, &items[i]))
 			if e.Compliance == knowngood.InsufficientData {
