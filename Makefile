@@ -1,7 +1,7 @@
 GO ?= go
 FUZZTIME ?= 30s
 
-.PHONY: test fmt vet lint race bench fuzz
+.PHONY: test fmt vet lint race bench fuzz sdk
 
 test: fmt vet lint
 	$(GO) test ./...
@@ -18,6 +18,11 @@ lint:
 
 race:
 	$(GO) test -race ./...
+
+# AWS's typed clients for Go against the sandbox. They are downloaded, and take
+# minutes to compile.
+sdk:
+	KNOWNGOOD_TYPED_CLIENTS=1 $(GO) test -count 1 -run TypedClients -v -timeout 30m ./internal/sandbox
 
 bench:
 	$(GO) test -run '^$$' -bench . ./...

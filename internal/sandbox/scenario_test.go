@@ -2,6 +2,9 @@ package sandbox
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -116,6 +119,17 @@ func TestScenariosThatAreWrong(t *testing.T) {
 		"calls: [{call: ec2:DescribeVolumes, input: {VolumeIds: [\"{{a.VolumeId}}\"]}}]": "there is no a",
 		"calls: [{call: ec2:DeleteVolume, input: {VolumeId: vol-1}}]":                    "InvalidVolume.NotFound",
 		"calls: [{call: ec2:DescribeVolumes, input: {Colour: red}}]":                     "Colour",
+		"calls: [{as: a}]": "either call or calls",
+		"calls: [{call: ec2:DescribeRegions, calls: [{call: ec2:DescribeRegions}]}]":                             "either call or calls",
+		"calls: [{as: a, calls: [{call: ec2:DescribeRegions}]}]":                                                 "neither as nor input",
+		"calls: [{call: ec2:DescribeRegions, repeat: -1}]":                                                       "repeat -1",
+		"calls: [{repeat: 1000, calls: [{call: ec2:DescribeRegions, repeat: 1000}]}]":                            "at most",
+		"calls: [{call: ec2:DescribeRegions, fails: UnauthorizedOperation}]":                                     "not with UnauthorizedOperation",
+		"calls: [{call: ec2:DescribeRegions, account: \"999988887777\"}]":                                        "no account 999988887777",
+		"calls: [{call: ec2:DescribeRegions, key: AKIANOBODY}]":                                                  "InvalidClientTokenId",
+		"{lists: {l: []}, calls: [{call: ec2:CreateVolume, repeat: 1, input: {AvailabilityZone: \"{{l.i}}\"}}]}": "there is no i",
+		"{lists: {l: [a]}, calls: [{call: ec2:CreateVolume, input: {AvailabilityZone: \"{{l.i}}\"}}]}":           "there is no i",
+		"{lists: {l: [\"{{a.b}}\"]}, calls: [{call: ec2:DescribeRegions}]}":                                      "the list l",
 	} {
 		w := newWorld(t)
 		err := w.Load(t.Context(), "bad.yaml", []byte(text))
@@ -178,5 +192,78 @@ func TestWhatAnAuditReads(t *testing.T) {
 	g := w.do("autoscaling", "DescribeAutoScalingGroups", object{"AutoScalingGroupNames": ids("web")})["AutoScalingGroups"].([]any)[0].(object)
 	if g["DesiredCapacity"] != int64(1) || g["Instances"].([]any)[0].(object)["InstanceId"] != i {
 		t.Errorf("%v", g)
+	}
+}
+
+func TestScenariosRepeatAndChoose(t *testing.T) {
+	w := newWorld(t)
+	answers, err := w.LoadNamed(t.Context(), "many.yaml", []byte(`
+regions: [eu-central-1]
+lists:
+  sizes: [1, 2, 3]
+  zones: [a, b]
+  kinds: [gp2, gp3]
+calls:
+  - call: ec2:CreateVolume
+    as: volumes
+    repeat: 7
+    wait: 1m
+    input: {AvailabilityZone: "eu-west-1{{zones.i}}", Size: "{{sizes.i}}", VolumeType: "{{kinds.any}}"}
+  - repeat: 2
+    index: r
+    region: eu-central-1
+    calls:
+      - call: sqs:CreateQueue
+        repeat: 2
+        step: 10
+        input: {QueueName: "q-{{r}}-{{i}}"}
+      - call: sqs:GetQueueUrl
+        as: last
+        input: {QueueName: "q-{{r}}-10"}
+        wait: 1h
+  - call: iam:CreateUser
+    input: {UserName: ann}
+  - call: iam:CreateAccessKey
+    as: key
+    input: {UserName: ann}
+  - key: "{{key.AccessKey.AccessKeyId}}"
+    from: 192.0.2.7
+    calls:
+      - call: ec2:DescribeVolumes
+        fails: UnauthorizedOperation
+  - call: ssm:PutParameter
+    input: {Name: text, Type: String, Value: "{{ InstanceId }} and {{i}}"}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	volumes := answers["volumes"].([]any)
+	var sizes, zones, kinds []string
+	for i, v := range volumes {
+		v := v.(object)
+		sizes, zones, kinds = append(sizes, fmt.Sprint(v["Size"])), append(zones, v["AvailabilityZone"].(string)[9:]), append(kinds, v["VolumeType"].(string))
+		if want := w.clock.Now().Add(-2*time.Hour - time.Duration(7-i)*time.Minute); !v["CreateTime"].(time.Time).Equal(want) {
+			t.Errorf("volume %d came at %v, want %v", i, v["CreateTime"], want)
+		}
+	}
+	if got := strings.Join(sizes, "") + " " + strings.Join(zones, ""); got != "1231231 abababa" {
+		t.Errorf("%s", got)
+	}
+	if k := strings.Join(kinds, ""); !strings.Contains(k, "gp2") || !strings.Contains(k, "gp3") {
+		t.Errorf("nothing was chosen: %v", kinds)
+	}
+	w.key = OperatorKey + "@eu-central-1"
+	if l := w.do("sqs", "ListQueues", nil)["QueueUrls"].([]any); len(l) != 4 || !strings.HasSuffix(answers["last"].(object)["QueueUrl"].(string), "/q-1-10") {
+		t.Errorf("%v; the last is %v", l, answers["last"])
+	}
+	w.key = OperatorKey
+	if l := w.do("ec2", "DescribeRegions", nil)["Regions"].([]any); len(l) != 3 {
+		t.Errorf("%v", l)
+	}
+	if got := w.do("ssm", "GetParameter", object{"Name": "text"})["Parameter"].(object)["Value"]; got != "{{ InstanceId }} and {{i}}" {
+		t.Errorf("%v", got)
+	}
+	if r := w.trailRecords(); !slices.ContainsFunc(r, func(r json.RawMessage) bool { return strings.Contains(string(r), `"sourceIPAddress":"192.0.2.7"`) }) {
+		t.Error("the trail does not know from where the call came")
 	}
 }
