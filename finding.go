@@ -39,7 +39,8 @@ const (
 type FindingState string
 
 // The states of a finding. Closed is reached only through a fresh read that
-// the rule calls COMPLIANT.
+// the rule calls COMPLIANT. Archived, as in Security Hub's record state, is an end
+// without a pass: there is nothing left to fix, and nothing was verified.
 const (
 	FindingOpen        FindingState = "open"
 	FindingWaiting     FindingState = "waiting"     // a plan waits for approval
@@ -47,7 +48,12 @@ const (
 	FindingUnverified  FindingState = "unverified"  // a run ended and the fresh read did not pass
 	FindingExcepted    FindingState = "excepted"    // a remediation exception is on the resource
 	FindingClosed      FindingState = "closed"
+	FindingArchived    FindingState = "archived" // the resource is gone, or its rule no longer applies to it
 )
+
+// Ended says whether a finding in this state asks for nothing: until its rule is
+// broken again.
+func (s FindingState) Ended() bool { return s == FindingClosed || s == FindingArchived }
 
 // Finding is a resource that broke a rule.
 type Finding struct {

@@ -72,8 +72,12 @@ const MainPart = "main"
 // PlanPart is a sequence of calls under a condition.
 type PlanPart struct {
 	Name  string   `json:"name"`           // "main", or the step at which the part begins
-	When  []string `json:"when,omitempty"` // any of these: "StopInstance fails", "cancelled in CopySnapshot", "branch IsAttached is true"
+	When  []string `json:"when,omitempty"` // any of these: "StopInstance fails", "the branch IsAttached goes to StopInstance"
 	Calls []Call   `json:"calls"`
+	// Recovery says that only a step that failed or was cancelled leads here: the
+	// part puts things back. Any other part may be gone through by a run in which
+	// nothing fails.
+	Recovery bool `json:"recovery,omitempty"`
 }
 
 // CallClass says what a call does to the account.

@@ -22,7 +22,8 @@ const (
 	// RunOutcomeUnknown: a write was sent, its outcome is not known and can't
 	// be settled. A person decides.
 	RunOutcomeUnknown RunState = "OutcomeUnknown"
-	// RunNeedsOperator: the log can't be replayed by this version.
+	// RunNeedsOperator: the log can't be replayed by this version, or what it says
+	// that was written is not what the plan has.
 	RunNeedsOperator RunState = "NeedsOperator"
 )
 

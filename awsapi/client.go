@@ -69,6 +69,12 @@ type Config struct {
 	Credentials aws.CredentialsProvider
 	Region      string // where calls go that name none
 	HTTPClient  Doer   // nil: an http.Client that keeps connections and follows no redirects
+	// ConnectTimeout is how long a connection may take, and ResponseTimeout how long
+	// a service may take, once it has the request, before its response begins; both
+	// 0: 60 s, as in boto3. Then the connection counts as lost, and the call is sent
+	// again where that is safe. A response that has begun may take any time. They
+	// are for the http.Client of a nil HTTPClient.
+	ConnectTimeout, ResponseTimeout time.Duration
 	// EndpointURL replaces the endpoints of all services, ServiceEndpoints that of
 	// one, by botocore's name or by the service id in any form that AWS's tools
 	// have for it. S3 is then addressed path-style.
@@ -83,6 +89,8 @@ type Config struct {
 	// Account is that of the credentials, if known; retries are budgeted by
 	// account, Region and service.
 	Account string
+
+	transport *awshttp.BuildableClient // LoadConfig's, with AWS_CA_BUNDLE's certificates; nil: a new one
 }
 
 // Client calls AWS. It may be used by many goroutines.
@@ -107,7 +115,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, errors.New("awsapi: a client needs a catalog")
 	}
 	if cfg.HTTPClient == nil {
-		cfg.HTTPClient = newHTTPClient(awshttp.NewBuildableClient())
+		cfg.HTTPClient = newHTTPClient(cfg)
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -1,15 +1,18 @@
 package awsapi
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
 )
 
 // LoadOptions say where LoadConfig looks first.
@@ -41,7 +44,7 @@ func LoadConfig(ctx context.Context, o LoadOptions) (Config, error) {
 	// http.Client fails here.
 	client := awshttp.NewBuildableClient()
 	issuers := &issuers{}
-	options := append(issuers.options(), config.WithHTTPClient(client))
+	options := append(issuers.options(), config.WithHTTPClient(client), config.WithLogger(logging.Nop{}))
 	if o.Profile != "" {
 		options = append(options, config.WithSharedConfigProfile(o.Profile))
 	}
@@ -52,7 +55,11 @@ func LoadConfig(ctx context.Context, o LoadOptions) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("awsapi: AWS configuration: %w", err)
 	}
-	cfg := Config{Catalog: catalog, Credentials: loaded.Credentials, Region: loaded.Region, HTTPClient: doer(loaded)}
+	cfg := Config{Catalog: catalog, Credentials: loaded.Credentials, Region: loaded.Region}
+	var ok bool
+	if cfg.transport, ok = loaded.HTTPClient.(*awshttp.BuildableClient); !ok {
+		cfg.HTTPClient = loaded.HTTPClient
+	}
 	if ignore := readSources(&cfg, loaded); !ignore {
 		readEndpoints(&cfg, loaded)
 	}
@@ -63,20 +70,23 @@ func LoadConfig(ctx context.Context, o LoadOptions) (Config, error) {
 	return cfg, nil
 }
 
-// doer is the HTTP client of a loaded configuration, which has AWS_CA_BUNDLE's
-// certificates.
-func doer(loaded aws.Config) Doer {
-	if b, ok := loaded.HTTPClient.(*awshttp.BuildableClient); ok {
-		return newHTTPClient(b)
-	}
-	return loaded.HTTPClient
-}
+// defaultTimeout is boto3's, of connections and of reads.
+const defaultTimeout = time.Minute
 
 // newHTTPClient has the transport of AWS's SDKs, which keeps more connections to one
 // host than net/http does by itself.
-func newHTTPClient(b *awshttp.BuildableClient) *http.Client {
+func newHTTPClient(cfg Config) *http.Client {
+	b := cfg.transport
+	if b == nil {
+		b = awshttp.NewBuildableClient()
+	}
+	dialer := b.GetDialer()
+	dialer.Timeout = cmp.Or(cfg.ConnectTimeout, defaultTimeout)
+	transport := b.GetTransport()
+	transport.DialContext = dialer.DialContext
+	transport.ResponseHeaderTimeout = cmp.Or(cfg.ResponseTimeout, defaultTimeout)
 	return &http.Client{
-		Transport:     b.GetTransport(),
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

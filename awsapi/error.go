@@ -90,6 +90,24 @@ func (e *Error) Refused() bool {
 	return e.Status >= 400 && e.Status < 500 || e.Status == http.StatusServiceUnavailable || e.Throttled()
 }
 
+// credentialCodes are the codes by which services turn down the credentials
+// themselves, as the common errors of AWS's services, IAM's and S3's error lists
+// have them.
+var credentialCodes = []string{
+	CodeNoCredentials, "ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidSignatureException", "InvalidToken",
+	"RequestExpired", "SignatureDoesNotMatch", "TokenRefreshRequired", "UnrecognizedClientException",
+}
+
+// Credentials says that the call failed for the caller's credentials: they are
+// missing, expired, or not known to AWS. Nothing was carried out, and the same
+// call may pass with other credentials. What known credentials are not allowed
+// to do is another matter.
+func (e *Error) Credentials() bool {
+	// EC2 has one code for unknown credentials and for a resource of another
+	// account; only the message tells them apart.
+	return slices.Contains(credentialCodes, e.Code) || e.Code == "AuthFailure" && strings.Contains(e.Message, "access credentials")
+}
+
 // throttlingCodes are the codes by which services ask to slow down, as the
 // standard retry mode of AWS's SDKs has them.
 var throttlingCodes = []string{

@@ -343,3 +343,38 @@ func TestCancelEndsACall(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A service that takes a request and never answers is a lost connection; one whose
+// answer has begun may take its time.
+func TestAServiceThatNeverAnswersIsALostConnection(t *testing.T) {
+	const patience = 300 * time.Millisecond
+	done := make(chan struct{})
+	silent := func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-done:
+		}
+	}
+	slow := func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, volumesXML[:100])
+		_ = http.NewResponseController(w).Flush()
+		time.Sleep(2 * patience)
+		_, _ = io.WriteString(w, volumesXML[100:])
+	}
+	client, requests, _ := scripted(t, silent, slow, silent)
+	defer close(done)
+	cfg := client.cfg
+	cfg.HTTPClient, cfg.ResponseTimeout = nil, patience
+	client, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Call(t.Context(), "ec2", "DescribeVolumes", nil); err != nil || requests() != 2 {
+		t.Errorf("%v after %d requests", err, requests())
+	}
+	_, err = client.Call(t.Context(), "ec2", "CreateVolume", map[string]any{"AvailabilityZone": "eu-west-1a", "Size": 1}, AtMostOnce())
+	var e *Error
+	if !errors.As(err, &e) || e.Code != CodeNoResponse || requests() != 3 {
+		t.Errorf("%v after %d requests", err, requests())
+	}
+}

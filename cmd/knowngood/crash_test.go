@@ -71,7 +71,7 @@ func TestKilledAtEachWriteTheNextApplyGoesOn(t *testing.T) {
 	t.Parallel()
 	reference, plan := approved(t)
 	writes := writesOf(plan)
-	if len(writes) != 13 {
+	if len(writes) != 14 {
 		t.Fatalf("the plan has %d writes: %v", len(writes), writes)
 	}
 	var resumed, found, repeated, twice atomic.Int64
@@ -99,16 +99,17 @@ func TestKilledAtEachWriteTheNextApplyGoesOn(t *testing.T) {
 			repeated.Add(1)
 		}
 	})
-	// The instance may not be started with the new volume.
+	// The new volume may not be deleted with its instance, as the old one was to be.
 	back := killsAt([]write{
 		{"RestoreAttachOld", "AttachVolume", 2, 2},
 		{"RestoreDeleteNew", "DeleteVolume", 1, 1},
+		{"RestoreDeleteOnTermination", "ModifyInstanceAttribute", 2, 1},
 		{"RestoreDetachNew", "DetachVolume", 2, 2},
-		{"RestoreStartInstance", "StartInstances", 2, 1},
+		{"RestoreStartInstance", "StartInstances", 1, 1},
 		{"RestoreStopInstance", "StopInstances", 2, 2},
 	}, func(t *testing.T, w write, at moment) {
 		e := reference.again(t)
-		e.fault("StartInstances", 1, `"code": "UnauthorizedOperation", "status": 403`)
+		e.fault("ModifyInstanceAttribute", 1, `"code": "UnauthorizedOperation", "status": 403`)
 		e.killed(plan.RunID, w, at)
 		e.wire.quick()
 		e.apply().ends(1)

@@ -63,6 +63,8 @@ func newEstate(t *testing.T) *estate {
 		"TagSpecifications": []any{object{"ResourceType": "volume", "Tags": []any{object{"Key": "Owner", "Value": "billing"}}}}})["VolumeId"].(string)
 	e.advance("1m")
 	e.do("ec2", "AttachVolume", object{"VolumeId": e.volume, "InstanceId": e.instance, "Device": "/dev/sdf"})
+	e.advance("1m")
+	e.do("ec2", "ModifyInstanceAttribute", object{"InstanceId": e.instance, "BlockDeviceMappings": []any{object{"DeviceName": "/dev/sdf", "Ebs": object{"DeleteOnTermination": true}}}})
 	e.advance("1h")
 	e.control(http.MethodPut, "stale", `{"for": "10s"}`, nil)
 	e.made = e.succeeded()

@@ -60,6 +60,9 @@ func approve(ctx context.Context, s Streams, o approveOptions, file string) erro
 	}
 	defer ses.store.Close()
 	op := "approve " + file
+	if err := ses.isFor(op, plan); err != nil {
+		return err
+	}
 	by := ses.principal
 	if o.as != "" {
 		if !ses.loopback {
@@ -71,14 +74,13 @@ func approve(ctx context.Context, s Streams, o approveOptions, file string) erro
 	if !o.reject && !o.incomplete && len(plan.Incomplete) > 0 {
 		return knowngood.E(knowngood.Usage, op, "the plan is incomplete: %s", strings.Join(plan.Incomplete, "; ")).WithHint("--incomplete says that you accept that")
 	}
-	if o.reject {
-		// A run that stops half-way leaves things worse than either end.
-		switch run, err := ses.store.Run(ctx, plan.RunID); {
-		case err == nil && run.State != knowngood.RunPending:
-			return knowngood.E(knowngood.Refused, op, "it has been applied already: the run %s is %s", run.ID, run.State)
-		case err != nil && knowngood.KindOf(err) != knowngood.NotFound:
-			return err
-		}
+	// There is nothing left to decide of a run that has ended, and one that stops
+	// half-way leaves things worse than either end.
+	switch run, err := ses.store.Run(ctx, plan.RunID); {
+	case err == nil && (run.State.Ended() || o.reject && run.State != knowngood.RunPending):
+		return knowngood.E(knowngood.Refused, op, "it has been applied already: the run %s is %s", run.ID, run.State)
+	case err != nil && knowngood.KindOf(err) != knowngood.NotFound:
+		return err
 	}
 	if err := ses.store.PutPlan(ctx, plan); err != nil {
 		return err
@@ -139,6 +141,14 @@ func (ses *session) planOf(ctx context.Context, name string) (*knowngood.Plan, e
 	return remedy.DecodePlan("run "+run.ID, raw)
 }
 
+// isFor refuses a plan of another account or Region.
+func (ses *session) isFor(op string, plan *knowngood.Plan) error {
+	if plan.Place == ses.place {
+		return nil
+	}
+	return knowngood.E(knowngood.Refused, op, "the plan is for %s in %s, the credentials and Region are %s in %s", plan.Place.Account, plan.Place.Region, ses.place.Account, ses.place.Region)
+}
+
 func apply(ctx context.Context, s Streams, o applyOptions, name string) error {
 	if err := checkOutput(o.output); err != nil {
 		return err
@@ -161,13 +171,14 @@ func apply(ctx context.Context, s Streams, o applyOptions, name string) error {
 		}
 	}
 	op := "apply " + name
-	if plan.Place != ses.place {
-		return knowngood.E(knowngood.Refused, op, "the plan is for %s in %s, the credentials and Region are %s in %s", plan.Place.Account, plan.Place.Region, ses.place.Account, ses.place.Region)
+	if err := ses.isFor(op, plan); err != nil {
+		return err
 	}
 	g, err := o.load(ses.place)
 	if err != nil {
 		return err
 	}
+	g.printNotes(s.Err)
 	decisions, err := ses.store.Approvals(ctx, plan.Hash)
 	if err != nil {
 		return err
@@ -219,7 +230,7 @@ func printResult(w io.Writer, plan *knowngood.Plan, r remedy.Result, before know
 		fmt.Fprintf(w, "it ended at %s; nothing was done now\n", before.Updated.Format(time.RFC3339))
 	}
 	switch v := r.Verification; {
-	case v != nil && v.Verified:
+	case v != nil && v.Verified && !before.State.Ended():
 		fmt.Fprintf(w, "verified: %s; finding %s is closed\n", v.Reason, plan.Finding)
 	case r.State == knowngood.RunSuccess && plan.Finding != "":
 		fmt.Fprintf(w, "verified: %s\n", r.Message)

@@ -227,7 +227,10 @@ func (d *show) approval(ctx context.Context, state string, o remedy.Outcome) err
 		return err
 	}
 	fmt.Fprintf(d.Out, "  in full   %s\n\n", file)
-	by, approved := d.ask()
+	by, approved, err := d.ask(ctx)
+	if err != nil {
+		return err
+	}
 	a := knowngood.Approval{PlanHash: p.Hash, RunID: p.RunID, By: by, Approved: approved, Time: d.clock.Now()}
 	if err := d.ses.store.PutApproval(ctx, a); err != nil {
 		return err
@@ -254,18 +257,36 @@ func (d *show) approval(ctx context.Context, state string, o remedy.Outcome) err
 }
 
 // ask asks the person at the terminal; without one the demo decides, and says so.
-func (d *show) ask() (by string, approved bool) {
+// The error is the context's.
+func (d *show) ask(ctx context.Context) (by string, approved bool, err error) {
 	if !onTerminal(d.Out) || !onTerminal(d.In) {
 		fmt.Fprintln(d.Out, "Approved by `demo`, for no terminal is there to ask.")
-		return "demo", true
+		return "demo", true, nil
 	}
 	fmt.Fprint(d.Out, "Approve this plan? [y/N] ")
-	line, err := d.in.ReadString('\n')
-	if err != nil && err != io.EOF {
-		return "demo", false
+	line, err := readLine(ctx, d.in)
+	if err != nil {
+		fmt.Fprintln(d.Out)
+		return "", false, err
 	}
 	answer := strings.ToLower(strings.TrimSpace(line))
-	return "demo", answer == "y" || answer == "yes"
+	return "demo", answer == "y" || answer == "yes", nil
+}
+
+// readLine reads a line, or what there is before the input ends. A read of a
+// terminal can't be broken off: when the context ends, it is left behind.
+func readLine(ctx context.Context, r *bufio.Reader) (string, error) {
+	line := make(chan string, 1)
+	go func() {
+		s, _ := r.ReadString('\n') // without an answer it is no
+		line <- s
+	}()
+	select {
+	case s := <-line:
+		return s, nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 }
 
 // summary scans again and says what is left.

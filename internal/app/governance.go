@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/internal/rule"
+	"github.com/knowngood/knowngood/internal/runbook"
 	"github.com/knowngood/knowngood/internal/template"
 	"github.com/knowngood/knowngood/library"
 )
@@ -38,6 +40,14 @@ type governance struct {
 	remediations map[string]template.RemediationConfiguration // by rule name
 	// notEvaluated says of rules that are asked for why they can't be judged.
 	notEvaluated []string
+	notes        []string // what was passed over in the templates, and where
+}
+
+// printNotes says what was passed over.
+func (g *governance) printNotes(w io.Writer) {
+	for _, n := range g.notes {
+		fmt.Fprintln(w, "note:", n)
+	}
 }
 
 // load reads the templates. Errors are of kind Invalid.
@@ -99,11 +109,15 @@ func (g *governance) add(t *template.Template, pack string, lib *rule.Library) (
 		r := governed.Rule
 		definition, known := lib.Rule(r.Identifier)
 		if r.Owner != template.OwnerAWS || !known {
-			why := "the library has no rule " + r.Identifier
-			if r.Owner != template.OwnerAWS {
-				why = "rules of owner " + r.Owner + " are not evaluated by this version"
+			why := "rules of owner " + r.Owner + " are not evaluated by this version"
+			if r.Owner == template.OwnerAWS {
+				var names []string
+				for _, d := range lib.Rules() {
+					names = append(names, d.Identifier)
+				}
+				why = "the library has no rule " + r.Identifier + runbook.Near(r.Identifier, names)
 			}
-			g.notEvaluated = append(g.notEvaluated, r.Name+": "+why)
+			g.notEvaluated = append(g.notEvaluated, fmt.Sprintf("%s (%s): %s", r.Name, r.Position, why))
 			continue
 		}
 		bound, err := rule.Compile(definition, r.Parameters)
@@ -116,6 +130,14 @@ func (g *governance) add(t *template.Template, pack string, lib *rule.Library) (
 		if governed.Remediation != nil {
 			g.remediations[r.Name] = *governed.Remediation
 		}
+	}
+	for _, o := range t.Others {
+		if o.Type == "AWS::Config::OrganizationConfigRule" {
+			g.notEvaluated = append(g.notEvaluated, fmt.Sprintf("%s (%s): rules of an organization are not evaluated by this version", o.LogicalID, o.Position))
+		}
+	}
+	for _, n := range t.Notes {
+		g.notes = append(g.notes, fmt.Sprintf("%s: %s", n.Position, n.Text))
 	}
 	for _, p := range slices.Concat(t.Packs, t.OrganizationPacks) {
 		g.notEvaluated = append(g.notEvaluated, p.Name+": a conformance pack inside a template is not read by this version; give its own template")

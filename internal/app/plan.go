@@ -48,6 +48,7 @@ func planFindings(ctx context.Context, s Streams, o planOptions, names []string)
 	if err != nil {
 		return err
 	}
+	g.printNotes(s.Err)
 	chosen, err := ses.choose(ctx, names)
 	if err != nil {
 		return err
@@ -96,7 +97,7 @@ func (ses *session) choose(ctx context.Context, names []string) ([]knowngood.Fin
 	if err != nil {
 		return nil, err
 	}
-	open := slices.DeleteFunc(all, func(f knowngood.Finding) bool { return f.State == knowngood.FindingClosed })
+	open := slices.DeleteFunc(slices.Clone(all), func(f knowngood.Finding) bool { return f.State.Ended() })
 	if len(names) == 0 {
 		return nil, knowngood.E(knowngood.Usage, "plan", "no finding is named").WithHint("%s", hintOf(open))
 	}
@@ -110,6 +111,11 @@ func (ses *session) choose(ctx context.Context, names []string) ([]knowngood.Fin
 		}
 		switch len(match) {
 		case 0:
+			for _, f := range all {
+				if f.ID == name {
+					return nil, knowngood.E(knowngood.Usage, "plan "+name, "the finding is %s: %s", f.State, f.Reason)
+				}
+			}
 			return nil, knowngood.E(knowngood.Usage, "plan "+name, "no finding that is open has this id, resource or name").WithHint("%s", hintOf(open))
 		case 1:
 			if !slices.ContainsFunc(out, func(f knowngood.Finding) bool { return f.ID == match[0].ID }) {
@@ -151,7 +157,8 @@ func (ses *session) planFinding(ctx context.Context, g *governance, f knowngood.
 	item, err := r.Verifier.Reader.Read(ctx, f.Resource)
 	switch {
 	case knowngood.KindOf(err) == knowngood.NotFound:
-		return nil, knowngood.E(knowngood.Refused, "plan "+f.ID, "%s is gone, so there is nothing to fix", f.Resource.ID)
+		return nil, knowngood.E(knowngood.Refused, "plan "+f.ID, "%s is gone, so there is nothing to fix", f.Resource.ID).
+			WithHint("`knowngood scan` archives the finding")
 	case err != nil:
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/finding"
 	"github.com/knowngood/knowngood/internal/remedy"
 )
 
@@ -13,6 +14,14 @@ import (
 func printReport(w io.Writer, r *scanReport) {
 	fmt.Fprintln(w, scanLine(r))
 	printFindings(w, r.Findings)
+	if len(r.Archived) > 0 {
+		fmt.Fprintf(w, "\n%s archived: no longer a finding, and not verified\n", plural(len(r.Archived), "finding"))
+		rows := make([][]string, len(r.Archived))
+		for i, f := range r.Archived {
+			rows[i] = []string{f.ID, f.Rule, f.Resource.ID, f.Reason}
+		}
+		columns(w, "  ", rows)
+	}
 	if len(r.Residuals) > 0 {
 		fmt.Fprintln(w, "\nLeft behind by remediations")
 		for _, left := range r.Residuals {
@@ -71,6 +80,9 @@ func printFindings(w io.Writer, found []knowngood.Finding) {
 	rows := make([][]string, len(found))
 	for i, f := range found {
 		what := f.Annotation
+		if finding.Unconfirmed(f) {
+			what = f.Reason // the annotation is of an earlier scan
+		}
 		if f.Title != "" {
 			what = f.Title + ": " + what
 		}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/internal/finding"
 	"github.com/knowngood/knowngood/internal/inventory"
+	"github.com/knowngood/knowngood/internal/rule"
 )
 
 type scanOptions struct {
@@ -49,6 +51,7 @@ func runScan(ctx context.Context, s Streams, o scanOptions) error {
 	if err != nil {
 		return err
 	}
+	g.printNotes(s.Err)
 	fmt.Fprintf(s.Err, "account %s as %s, Region %s\n", ses.place.Account, ses.principal, ses.place.Region)
 	report, err := ses.scan(ctx, g, scanProgress(s))
 	if err != nil {
@@ -97,8 +100,9 @@ type scanReport struct {
 	Resources    int                    `json:"resources"`
 	Calls        int                    `json:"calls"`
 	Evaluations  []knowngood.Evaluation `json:"evaluations"`
-	Findings     []knowngood.Finding    `json:"findings"` // that are not closed
+	Findings     []knowngood.Finding    `json:"findings"` // that have not ended
 	Closed       int                    `json:"closed"`   // by this scan
+	Archived     []knowngood.Finding    `json:"archived"` // by this scan
 	NotEvaluated []string               `json:"notEvaluated"`
 	Unreadable   []knowngood.ReadError  `json:"unreadable"`
 	Residuals    []knowngood.Residual   `json:"residuals"`
@@ -109,8 +113,10 @@ func (ses *session) scan(ctx context.Context, g *governance, progress func(inven
 	started := time.Now()
 	report := &scanReport{Account: ses.place.Account, Principal: ses.principal, Region: ses.place.Region, Started: ses.clock.Now(), Packs: g.packs, Rules: g.rules.Len(),
 		NotEvaluated: append([]string{}, g.notEvaluated...), Evaluations: []knowngood.Evaluation{}}
-	collector := &inventory.Collector{Caller: ses.client, Catalog: ses.catalog, Table: ses.types, Clock: ses.clock, Reads: g.rules.Reads(), Progress: progress}
-	items, unreadable, stats := collector.Collect(ctx, ses.place, g.rules.Types())
+	reads := g.rules.Reads()
+	types := slices.Sorted(maps.Keys(reads)) // those that rules only look up among them
+	collector := &inventory.Collector{Caller: ses.client, Catalog: ses.catalog, Table: ses.types, Clock: ses.clock, Reads: reads, Progress: progress}
+	items, unreadable, stats := collector.Collect(ctx, ses.place, types)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -119,8 +125,9 @@ func (ses *session) scan(ctx context.Context, g *governance, progress func(inven
 		report.Calls += n
 	}
 	var verdicts []finding.Verdict
+	others, sweep := rule.Among(types, items, unreadable), g.rules.Sweep(ses.clock.Now())
 	for i := range items {
-		for _, e := range g.rules.Evaluate(&items[i], ses.clock.Now(), nil) {
+		for _, e := range sweep.Resource(&items[i], others) {
 			report.Evaluations = append(report.Evaluations, e)
 			verdicts = append(verdicts, g.verdict(e, &items[i]))
 			if e.Compliance == knowngood.InsufficientData {
@@ -128,17 +135,18 @@ func (ses *session) scan(ctx context.Context, g *governance, progress func(inven
 			}
 		}
 	}
-	changes, err := ses.findings().Reconcile(ctx, finding.Scan{Verdicts: verdicts, Covered: ses.covered(g, unreadable)})
+	changes, err := ses.findings().Reconcile(ctx, finding.Scan{Verdicts: verdicts, Began: report.Started, Absent: ses.absent(g, items, unreadable)})
 	if err != nil {
 		return nil, err
 	}
-	report.Closed = changes.Closed
+	report.Closed, report.Archived = changes.Closed, append([]knowngood.Finding{}, changes.Archived...)
+	finding.Sort(report.Archived)
 	all, err := ses.findings().List(ctx)
 	if err != nil {
 		return nil, err
 	}
 	report.Findings = slices.DeleteFunc(append([]knowngood.Finding{}, all...), func(f knowngood.Finding) bool {
-		return f.State == knowngood.FindingClosed || f.Resource.Account != ses.place.Account || f.Resource.Region != ses.place.Region
+		return f.State.Ended() || f.Resource.Account != ses.place.Account || f.Resource.Region != ses.place.Region
 	})
 	if report.Residuals, err = ses.residuals(ctx, items); err != nil {
 		return nil, err
@@ -164,20 +172,32 @@ func title(item *knowngood.Resource) string {
 	return ""
 }
 
-// covered says which resources a scan would have seen if they were there.
-func (ses *session) covered(g *governance, unreadable []knowngood.ReadError) func(string, knowngood.ResourceKey) bool {
-	unread := map[string]bool{}
-	for _, e := range unreadable {
-		if e.ID == "" {
-			unread[e.Type] = true
-		}
-	}
+// absent says why a rule in force has no verdict on a resource, where the scan
+// read everything that could have had one.
+func (ses *session) absent(g *governance, items []knowngood.Resource, unreadable []knowngood.ReadError) func(string, knowngood.ResourceKey) string {
 	read := map[string]bool{}
 	for _, t := range g.rules.Types() {
-		read[t] = !unread[t]
+		read[t] = true
 	}
-	return func(rule string, k knowngood.ResourceKey) bool {
-		return g.InForce(rule) && read[k.Type] && k.Account == ses.place.Account && k.Region == ses.place.Region
+	unread := map[string]bool{} // ids
+	for _, e := range unreadable {
+		if e.ID == "" {
+			read[e.Type] = false
+		}
+		unread[e.ID] = true
+	}
+	there := map[knowngood.ResourceKey]bool{}
+	for i := range items {
+		there[items[i].Key()] = true
+	}
+	return func(rule string, k knowngood.ResourceKey) string {
+		switch {
+		case !g.InForce(rule) || !read[k.Type] || unread[k.ID] || k.Account != ses.place.Account || k.Region != ses.place.Region:
+			return ""
+		case there[k]:
+			return "the rule's scope leaves the resource out"
+		}
+		return "the resource is gone"
 	}
 }
 

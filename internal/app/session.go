@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,6 +59,12 @@ func (o awsOptions) config(ctx context.Context) (awsapi.Config, error) {
 	cfg, err := awsapi.LoadConfig(ctx, awsapi.LoadOptions{Catalog: c, Profile: o.profile, Region: o.region, EndpointURL: o.endpointURL})
 	if err != nil {
 		return cfg, (&knowngood.Error{Kind: knowngood.Credentials, Op: "read the AWS configuration", Err: err}).WithHint("`aws configure list` shows what is configured")
+	}
+	if cfg.Region == "" {
+		// Where nothing at all is configured, the credentials come first.
+		if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+			return cfg, (&knowngood.Error{Kind: knowngood.Credentials, Op: "find the credentials", Err: err}).WithHint("%s", signIn)
+		}
 	}
 	switch {
 	case cfg.Region == "":
@@ -156,6 +161,8 @@ func (s *session) remediator(g *governance, onEntry func(*knowngood.Plan, knowng
 	}
 }
 
+const signIn = "sign in with the AWS CLI, or set AWS_PROFILE; `aws sts get-caller-identity` must work"
+
 // awsError gives a call's error its kind, and says what may help.
 func awsError(op string, err error, cfg awsapi.Config) error {
 	out := &knowngood.Error{Op: op, Err: err}
@@ -163,11 +170,11 @@ func awsError(op string, err error, cfg awsapi.Config) error {
 	if !errors.As(err, &e) {
 		return out
 	}
-	switch e.Code {
-	case awsapi.CodeNoCredentials, "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException":
+	switch {
+	case e.Credentials():
 		out.Kind = knowngood.Credentials
-		return out.WithHint("sign in with the AWS CLI, or set AWS_PROFILE; `aws sts get-caller-identity` must work")
-	case awsapi.CodeNoResponse:
+		return out.WithHint("%s", signIn)
+	case e.Code == awsapi.CodeNoResponse:
 		if at := endpoints(cfg); len(at) > 0 {
 			return out.WithHint("does anything serve AWS at %s? It comes from --endpoint-url, AWS_ENDPOINT_URL or the profile", strings.Join(at, ", "))
 		}
@@ -208,5 +215,5 @@ func isDead(owner string) bool {
 	host, pid, ok := strings.Cut(owner, "/")
 	mine, _, _ := strings.Cut(me(), "/")
 	n, err := strconv.Atoi(pid)
-	return ok && host == mine && err == nil && errors.Is(syscall.Kill(n, 0), syscall.ESRCH)
+	return ok && host == mine && err == nil && isGone(n)
 }

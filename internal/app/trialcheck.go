@@ -58,7 +58,7 @@ func (s *stage) check(ctx context.Context) (wrong []string, err error) {
 		}
 	}
 	if want.Open != nil {
-		open := slices.DeleteFunc(slices.Clone(all), func(f knowngood.Finding) bool { return f.State == knowngood.FindingClosed })
+		open := slices.DeleteFunc(slices.Clone(all), func(f knowngood.Finding) bool { return f.State.Ended() })
 		if len(open) != *want.Open {
 			add("%d findings are not closed, want %d", len(open), *want.Open)
 		}

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"slices"
@@ -63,7 +64,11 @@ func (d *Document) build(v any, at int32, track bool, depth int) error {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return &Error{Problem: fmt.Sprintf("%v is no number of JSON", v)}
 		}
-		d.made(Double, strconv.AppendFloat(d.extra, v, 'g', -1, 64))
+		text := strconv.AppendFloat(d.extra, v, 'g', -1, 64)
+		if !bytes.ContainsAny(text[len(d.extra):], ".e") {
+			text = append(text, ".0"...) // so that it reads as a Double again
+		}
+		d.made(Double, text)
 	case []string:
 		return d.elements(len(v), func(i int) error { return d.build(&v[i], at, false, depth-1) })
 	case []any:

@@ -43,7 +43,7 @@ func NewProjection(paths [][]string) *Projection {
 		at.whole = true
 	}
 	p := &Projection{slots: map[string]int{}}
-	p.add("", tree, nil)
+	p.add("", tree, nil, false)
 	return p
 }
 
@@ -53,9 +53,12 @@ type treeNode struct {
 	order    []string
 }
 
-func (p *Projection) add(name string, t *treeNode, path []string) int32 {
+// add makes the branch of a path; whole says that a path above it is wanted
+// whole, and with it all that lies below.
+func (p *Projection) add(name string, t *treeNode, path []string, whole bool) int32 {
 	at := int32(len(p.nodes))
-	p.nodes = append(p.nodes, branch{name: name, whole: t.whole})
+	whole = whole || t.whole
+	p.nodes = append(p.nodes, branch{name: name, whole: whole})
 	p.slots[pathKey(path)] = int(at)
 	size := 1
 	for size < 3*len(t.order) {
@@ -64,7 +67,7 @@ func (p *Projection) add(name string, t *treeNode, path []string) int32 {
 	table := make([]int32, size)
 	mask := uint32(size - 1)
 	for _, childName := range t.order {
-		child := p.add(childName, t.children[childName], append(slices.Clip(path), childName))
+		child := p.add(childName, t.children[childName], append(slices.Clip(path), childName), whole)
 		for h := hash(childName) & mask; ; h = (h + 1) & mask {
 			if table[h] == 0 {
 				table[h] = child

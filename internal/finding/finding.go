@@ -69,11 +69,14 @@ func advance(f knowngood.Finding, e Event, at time.Time, reason string) (knowngo
 	if err != nil {
 		return f, err
 	}
-	if next == knowngood.FindingOpen && (f.State == knowngood.FindingClosed || f.State == None) {
+	if next == knowngood.FindingOpen && (f.State.Ended() || f.State == None) {
 		f.Opened, f.Closed, f.Attempts, f.NextTry, f.RunID = at, nil, 0, nil, ""
 	}
+	if next.Ended() && f.State != next {
+		f.NextTry = nil
+	}
 	if next == knowngood.FindingClosed && f.State != next {
-		f.Closed, f.NextTry = &at, nil
+		f.Closed = &at
 	}
 	f.State, f.Reason, f.Updated = next, reason, at
 	return f, nil
@@ -90,7 +93,7 @@ func Judge(f knowngood.Finding, v Verdict) (knowngood.Finding, bool, error) {
 	case knowngood.NonCompliant:
 		was := f.State
 		reason := f.Reason
-		if was == None || was == knowngood.FindingClosed || strings.HasPrefix(reason, notConfirmed) {
+		if was == None || was.Ended() || strings.HasPrefix(reason, notConfirmed) {
 			reason = ""
 		}
 		next, err := advance(f, Violation, v.Time, reason)
@@ -109,19 +112,35 @@ func Judge(f knowngood.Finding, v Verdict) (knowngood.Finding, bool, error) {
 		}
 		next, err := advance(f, Pass, v.Time, "a scan found it "+string(v.Compliance))
 		return next, err == nil, err
-	case knowngood.NotApplicable, knowngood.InsufficientData:
+	case knowngood.NotApplicable:
+		return Retire(f, v.Time, string(v.Compliance)+annotated(v.Annotation))
+	case knowngood.InsufficientData:
 		return Unconfirm(f, string(v.Compliance)+annotated(v.Annotation))
 	}
 	return f, false, knowngood.E(knowngood.Invalid, "", "the rule %s gave the verdict %q on %s", v.Rule, v.Compliance, v.Resource)
 }
 
+// Retire archives a finding that a scan found to be about nothing any more: its
+// resource is gone, or its rule no longer applies. That is no pass. While a run is
+// under way nothing changes, for the run changes the resource.
+func Retire(f knowngood.Finding, at time.Time, why string) (knowngood.Finding, bool, error) {
+	if f.State == None || f.State.Ended() || f.State == knowngood.FindingRemediating {
+		return f, false, nil
+	}
+	next, err := advance(f, Archive, at, why)
+	return next, err == nil, err
+}
+
 const notConfirmed = "not confirmed: "
+
+// Unconfirmed says whether the last scan could neither confirm a finding nor end
+// it; its Reason then says why.
+func Unconfirmed(f knowngood.Finding) bool { return strings.HasPrefix(f.Reason, notConfirmed) }
 
 // Unconfirm notes that a scan could neither confirm a finding nor end it. While
 // a run is under way it notes nothing, for the run changes the resource.
 func Unconfirm(f knowngood.Finding, why string) (knowngood.Finding, bool, error) {
-	switch f.State {
-	case None, knowngood.FindingClosed, knowngood.FindingRemediating:
+	if f.State == None || f.State.Ended() || f.State == knowngood.FindingRemediating {
 		return f, false, nil
 	}
 	reason := notConfirmed + why

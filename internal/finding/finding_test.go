@@ -33,12 +33,21 @@ type memory struct {
 	findings   map[string]knowngood.Finding
 	exceptions []knowngood.Exception
 	writes     int
+	meanwhile  func() // what another process does before the next change
 }
 
-func (m *memory) PutFinding(_ context.Context, f knowngood.Finding) error {
-	m.writes++
-	m.findings[f.ID] = f
-	return nil
+func (m *memory) UpdateFinding(_ context.Context, id string, change func(knowngood.Finding) (knowngood.Finding, error)) error {
+	if m.meanwhile != nil {
+		fn := m.meanwhile
+		m.meanwhile = nil
+		fn()
+	}
+	f, err := change(m.findings[id])
+	if err == nil {
+		m.writes++
+		m.findings[id] = f
+	}
+	return err
 }
 
 func (m *memory) Finding(_ context.Context, id string) (knowngood.Finding, error) {
@@ -86,7 +95,7 @@ func (b *bench) verdict(k knowngood.ResourceKey, c knowngood.Compliance) finding
 
 func (b *bench) scan(verdicts ...finding.Verdict) finding.Report {
 	b.Helper()
-	r, err := b.Reconcile(b.Context(), finding.Scan{Verdicts: verdicts, Covered: func(string, knowngood.ResourceKey) bool { return true }})
+	r, err := b.Reconcile(b.Context(), finding.Scan{Verdicts: verdicts, Began: b.clock.now, Absent: func(string, knowngood.ResourceKey) string { return "the resource is gone" }})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -130,14 +139,10 @@ func TestOnlyAPassCloses(t *testing.T) {
 	}
 	b.want(knowngood.FindingOpen, "")
 	b.later()
-	b.scan(b.verdict(volume, knowngood.NotApplicable))
-	b.want(knowngood.FindingOpen, "not confirmed: NOT_APPLICABLE")
-	b.later()
 	b.scan(b.verdict(volume, knowngood.InsufficientData))
-	b.want(knowngood.FindingOpen, "not confirmed: INSUFFICIENT_DATA")
-	b.later()
-	b.scan()
-	b.want(knowngood.FindingOpen, "not confirmed: the resource was not found")
+	if f := b.want(knowngood.FindingOpen, "not confirmed: INSUFFICIENT_DATA"); !finding.Unconfirmed(f) {
+		t.Errorf("%+v", f)
+	}
 	b.later()
 	if r := b.scan(b.verdict(volume, knowngood.Compliant)); r.Closed != 1 {
 		t.Errorf("%+v", r)
@@ -151,6 +156,65 @@ func TestOnlyAPassCloses(t *testing.T) {
 	if f := b.want(knowngood.FindingOpen, ""); f.Closed != nil || !f.Opened.Equal(b.clock.now) {
 		t.Errorf("%+v does not begin anew", f)
 	}
+}
+
+// A finding that is about nothing any more ends without a pass, and keeps why.
+func TestWhatIsGoneIsArchived(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		verdicts func(b *bench) []finding.Verdict
+		reason   string
+	}{
+		{"deleted", func(*bench) []finding.Verdict { return nil }, "the resource is gone"},
+		{"not applicable", func(b *bench) []finding.Verdict { return []finding.Verdict{b.verdict(volume, knowngood.NotApplicable)} }, "NOT_APPLICABLE"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t)
+			b.scan(b.verdict(volume, knowngood.NonCompliant))
+			b.later()
+			if r := b.scan(c.verdicts(b)...); len(r.Archived) != 1 || r.Archived[0].Reason != c.reason || r.Closed != 0 {
+				t.Errorf("%+v", r)
+			}
+			f := b.want(knowngood.FindingArchived, c.reason)
+			if f.Closed != nil {
+				t.Errorf("archived, and closed at %v", f.Closed)
+			}
+			b.refused(b.Remediating(t.Context(), f.ID, "r1"), knowngood.Conflict, "it is archived: "+c.reason)
+			b.later()
+			if r := b.scan(c.verdicts(b)...); len(r.Archived) != 0 {
+				t.Errorf("archived twice: %+v", r)
+			}
+			b.later()
+			if r := b.scan(b.verdict(volume, knowngood.NonCompliant)); r.Opened != 1 {
+				t.Errorf("%+v", r)
+			}
+			if f := b.want(knowngood.FindingOpen, ""); f.Reason != "" || !f.Opened.Equal(b.clock.now) {
+				t.Errorf("%+v does not begin anew", f)
+			}
+		})
+	}
+}
+
+func TestAScanArchivesNothingThatARunActsOn(t *testing.T) {
+	b := newBench(t)
+	b.scan(b.verdict(volume, knowngood.NonCompliant))
+	id := b.want(knowngood.FindingOpen, "").ID
+	b.must(b.Remediating(t.Context(), id, "r1"))
+	b.later()
+	b.scan()
+	b.scan(b.verdict(volume, knowngood.NotApplicable))
+	b.want(knowngood.FindingRemediating, "")
+}
+
+// What has changed since the scan began to read is not what the scan saw.
+func TestAScanArchivesNothingThatChangedMeanwhile(t *testing.T) {
+	b := newBench(t)
+	began := b.clock.now
+	b.later()
+	b.scan(b.verdict(volume, knowngood.NonCompliant))
+	_, err := b.Reconcile(t.Context(), finding.Scan{Began: began, Absent: func(string, knowngood.ResourceKey) string { return "the resource is gone" }})
+	b.must(err)
+	b.want(knowngood.FindingOpen, "")
 }
 
 func TestALateVerdictChangesNothing(t *testing.T) {
@@ -203,6 +267,49 @@ func TestAFindingFollowsTheReplacement(t *testing.T) {
 	}
 }
 
+// A scan beside an apply judges what the store holds when it writes, not what it
+// listed: a run that began meanwhile keeps its finding.
+func TestAScanLosesNoChangeOfARun(t *testing.T) {
+	replacement := volume
+	replacement.ID = "vol-2"
+	for name, then := range map[string]func(b *bench, id string) knowngood.FindingState{
+		"begun": func(b *bench, id string) knowngood.FindingState {
+			b.must(b.Remediating(b.Context(), id, "r1"))
+			return knowngood.FindingRemediating
+		},
+		"moved": func(b *bench, id string) knowngood.FindingState {
+			b.must(b.Remediating(b.Context(), id, "r1"))
+			b.must(b.Moved(b.Context(), id, replacement))
+			return knowngood.FindingRemediating
+		},
+		"ended": func(b *bench, id string) knowngood.FindingState {
+			b.must(b.Remediating(b.Context(), id, "r1"))
+			b.later()
+			b.must(b.Unverified(b.Context(), id, "still wrong"))
+			return knowngood.FindingUnverified
+		},
+	} {
+		for _, c := range []knowngood.Compliance{knowngood.NonCompliant, knowngood.Compliant, knowngood.NotApplicable, knowngood.InsufficientData} {
+			t.Run(name+" "+string(c), func(t *testing.T) {
+				b := newBench(t)
+				b.scan(b.verdict(volume, knowngood.NonCompliant))
+				id := b.want(knowngood.FindingOpen, "").ID
+				var state knowngood.FindingState
+				var after knowngood.Finding
+				b.store.meanwhile = func() {
+					state = then(b, id)
+					after = b.store.findings[id]
+				}
+				b.scan(b.verdict(volume, c))
+				f := b.want(state, "")
+				if f.Resource != after.Resource || f.RunID != "r1" {
+					t.Errorf("%+v, after %+v", f, after)
+				}
+			})
+		}
+	}
+}
+
 func TestAttemptsRunOut(t *testing.T) {
 	b := newBench(t)
 	ctx := t.Context()
@@ -211,16 +318,18 @@ func TestAttemptsRunOut(t *testing.T) {
 	id := b.want(knowngood.FindingOpen, "").ID
 	b.must(b.Waiting(ctx, id, "")) // no attempt
 	b.must(b.Remediating(ctx, id, "r1"))
-	b.must(b.Failed(ctx, id, "denied", retry))
+	b.must(b.Failed(ctx, id, "r1", "denied", retry))
+	b.must(b.Failed(ctx, id, "r1", "denied", retry)) // told again after a crash
 	if f := b.want(knowngood.FindingOpen, "denied"); f.Attempts != 1 || f.NextTry == nil || !f.NextTry.Equal(start.Add(time.Minute)) {
 		t.Errorf("%+v", f)
 	}
 	b.must(b.Remediating(ctx, id, "r2"))
-	b.must(b.Failed(ctx, id, "denied", retry))
+	b.must(b.Failed(ctx, id, "r2", "denied", retry))
+	b.must(b.Failed(ctx, id, "r2", "denied", retry))
 	if f := b.want(knowngood.FindingExcepted, "automatic attempts ran out"); f.NextTry != nil || len(b.store.exceptions) != 1 {
 		t.Errorf("%+v %+v", f, b.store.exceptions)
 	}
-	b.refused(b.Failed(ctx, id, "again", retry), knowngood.Conflict, "event fail")
+	b.refused(b.Failed(ctx, id, "r1", "again", retry), knowngood.Conflict, "r1 does not act")
 }
 
 func TestExceptionsSuppressUntilTheyExpire(t *testing.T) {
@@ -268,7 +377,7 @@ func TestIDsAreShortAndStable(t *testing.T) {
 // Whatever happens in whatever order: closed is entered by a fresh COMPLIANT
 // alone, a run's end is told to a run only, and a refused event changes nothing.
 func TestLifecycle(t *testing.T) {
-	events := []finding.Event{finding.Violation, finding.Pass, finding.Propose, finding.Withdraw, finding.Start, finding.Fail, finding.Miss, finding.Verify, finding.Except, finding.Resume}
+	events := []finding.Event{finding.Violation, finding.Pass, finding.Propose, finding.Withdraw, finding.Start, finding.Fail, finding.Miss, finding.Verify, finding.Except, finding.Resume, finding.Archive}
 	rapid.Check(t, func(t *rapid.T) {
 		state := finding.None
 		for range rapid.IntRange(1, 40).Draw(t, "length") {
@@ -283,13 +392,19 @@ func TestLifecycle(t *testing.T) {
 			if next == knowngood.FindingClosed && state != next && e != finding.Pass && e != finding.Verify {
 				t.Fatalf("%s + %s closes", state, e)
 			}
-			if state == knowngood.FindingClosed && next != state && e != finding.Violation {
-				t.Fatalf("%s opens a closed finding", e)
+			if next == knowngood.FindingArchived && state != next && e != finding.Archive {
+				t.Fatalf("%s + %s archives", state, e)
+			}
+			if state.Ended() && !next.Ended() && e != finding.Violation {
+				t.Fatalf("%s opens a finding that is %s", e, state)
+			}
+			if state == knowngood.FindingRemediating && next.Ended() && e != finding.Verify {
+				t.Fatalf("%s ends a finding that a run acts on", e)
 			}
 			if e == finding.Fail && state != knowngood.FindingRemediating {
 				t.Fatalf("a run of a finding that is %s failed", state)
 			}
-			if next == finding.None || !slices.Contains([]knowngood.FindingState{knowngood.FindingOpen, knowngood.FindingWaiting, knowngood.FindingRemediating, knowngood.FindingUnverified, knowngood.FindingExcepted, knowngood.FindingClosed}, next) {
+			if next == finding.None || !slices.Contains([]knowngood.FindingState{knowngood.FindingOpen, knowngood.FindingWaiting, knowngood.FindingRemediating, knowngood.FindingUnverified, knowngood.FindingExcepted, knowngood.FindingClosed, knowngood.FindingArchived}, next) {
 				t.Fatalf("%s + %s = %q", state, e, next)
 			}
 			state = next

@@ -17,14 +17,15 @@ const (
 	Verify    Event = "verify"    // the run's own fresh read is COMPLIANT
 	Except    Event = "except"    // an exception is on the resource
 	Resume    Event = "resume"    // the exception has ended
+	Archive   Event = "archive"   // the resource is gone, or its rule no longer applies to it
 )
 
 // None is the state before the first violation.
 const None knowngood.FindingState = ""
 
 // transitions is the whole life of a finding. A scan that passes while a run is
-// under way closes nothing: a step in the middle may look right, and it is for
-// the run to verify when it is done.
+// under way closes nothing, and one that finds nothing archives nothing: a step
+// in the middle may look right, and it is for the run to verify when it is done.
 var transitions = map[knowngood.FindingState]map[Event]knowngood.FindingState{
 	None: {
 		Violation: knowngood.FindingOpen,
@@ -36,6 +37,7 @@ var transitions = map[knowngood.FindingState]map[Event]knowngood.FindingState{
 		Withdraw:  knowngood.FindingOpen,
 		Start:     knowngood.FindingRemediating,
 		Except:    knowngood.FindingExcepted,
+		Archive:   knowngood.FindingArchived,
 	},
 	knowngood.FindingWaiting: {
 		Violation: knowngood.FindingWaiting,
@@ -44,6 +46,7 @@ var transitions = map[knowngood.FindingState]map[Event]knowngood.FindingState{
 		Withdraw:  knowngood.FindingOpen,
 		Start:     knowngood.FindingRemediating,
 		Except:    knowngood.FindingExcepted,
+		Archive:   knowngood.FindingArchived,
 	},
 	knowngood.FindingRemediating: {
 		Violation: knowngood.FindingRemediating,
@@ -53,6 +56,7 @@ var transitions = map[knowngood.FindingState]map[Event]knowngood.FindingState{
 		Fail:      knowngood.FindingOpen,
 		Miss:      knowngood.FindingUnverified,
 		Verify:    knowngood.FindingClosed,
+		Archive:   knowngood.FindingRemediating,
 	},
 	knowngood.FindingUnverified: {
 		Violation: knowngood.FindingUnverified,
@@ -62,6 +66,7 @@ var transitions = map[knowngood.FindingState]map[Event]knowngood.FindingState{
 		Miss:      knowngood.FindingUnverified,
 		Verify:    knowngood.FindingClosed,
 		Except:    knowngood.FindingExcepted,
+		Archive:   knowngood.FindingArchived,
 	},
 	// An exception keeps automatic remediation off; a person may still act.
 	knowngood.FindingExcepted: {
@@ -71,11 +76,19 @@ var transitions = map[knowngood.FindingState]map[Event]knowngood.FindingState{
 		Start:     knowngood.FindingRemediating,
 		Except:    knowngood.FindingExcepted,
 		Resume:    knowngood.FindingOpen,
+		Archive:   knowngood.FindingArchived,
 	},
 	knowngood.FindingClosed: {
 		Violation: knowngood.FindingOpen,
 		Pass:      knowngood.FindingClosed,
 		Verify:    knowngood.FindingClosed, // told again after a crash
+	},
+	// Security Hub's word for a finding that is no longer about anything. It is no
+	// pass: nothing was verified.
+	knowngood.FindingArchived: {
+		Violation: knowngood.FindingOpen,
+		Pass:      knowngood.FindingClosed,
+		Archive:   knowngood.FindingArchived,
 	},
 }
 

@@ -2,14 +2,18 @@ package finding
 
 import (
 	"context"
+	"time"
 
 	"github.com/knowngood/knowngood"
 )
 
 // Store is what the service needs of a store.
 type Store interface {
-	// PutFinding writes a finding under its id; a repeat is harmless.
-	PutFinding(ctx context.Context, f knowngood.Finding) error
+	// UpdateFinding changes a finding in one transaction: change is given what is
+	// there under the id, the zero Finding where nothing is, and its result is
+	// written. An error of change is returned, and nothing is written. change must
+	// not call the store.
+	UpdateFinding(ctx context.Context, id string, change func(knowngood.Finding) (knowngood.Finding, error)) error
 	// Finding gives a finding by its id or the beginning of it; kind
 	// knowngood.NotFound where there is none.
 	Finding(ctx context.Context, id string) (knowngood.Finding, error)
@@ -21,9 +25,8 @@ type Store interface {
 	Exceptions(ctx context.Context) ([]knowngood.Exception, error)
 }
 
-// Service keeps the findings of a store. Two services on one store must not act
-// on one finding at the same time: the lock on the resource, which a run owns,
-// sees to that for runs, and one process scans.
+// Service keeps the findings of a store. Any number of services may share one:
+// each change is decided on what the store holds, in one transaction.
 type Service struct {
 	Store Store
 	Clock knowngood.Clock
@@ -32,14 +35,19 @@ type Service struct {
 // Scan is what a scan brings.
 type Scan struct {
 	Verdicts []Verdict
-	// Covered says whether the scan read everything of a resource's type in its
-	// place, so that a resource without a verdict is gone. Nil: nothing is.
-	Covered func(rule string, k knowngood.ResourceKey) bool
+	// Began is when the scan began to read. A finding that has changed since is
+	// another than the scan saw, and stays as it is.
+	Began time.Time
+	// Absent says why a rule has no verdict on a resource: it is gone, or out of the
+	// rule's scope. Only a scan that read everything of the resource's type in its
+	// place can tell; empty: not known. Nil: nothing is.
+	Absent func(rule string, k knowngood.ResourceKey) string
 }
 
-// Report counts what a scan changed.
+// Report is what a scan changed.
 type Report struct {
 	Opened, Closed, Unconfirmed int
+	Archived                    []knowngood.Finding
 }
 
 type subject struct {
@@ -65,22 +73,43 @@ func (s *Service) Reconcile(ctx context.Context, scan Scan) (Report, error) {
 		ids[f.ID] = true
 		bySubject[subject{f.Rule, f.Resource}] = f
 	}
+	now := s.Clock.Now()
+	// bring judges what was listed, and where that would change it, what the store
+	// holds by then: a run may have begun, or ended, meanwhile.
+	bring := func(key subject, id string, judge func(knowngood.Finding) (knowngood.Finding, bool, error)) error {
+		step := func(f knowngood.Finding) (next knowngood.Finding, changed bool, err error) {
+			if f.State != None && (f.Rule != key.rule || f.Resource != key.resource) {
+				return f, false, nil // it has moved to a replacement
+			}
+			if next, changed, err = judge(f); err != nil {
+				return f, false, err
+			}
+			return settle(exceptions, next, changed, now)
+		}
+		if _, changed, err := step(bySubject[key]); err != nil || !changed {
+			return err
+		}
+		var was, is knowngood.Finding
+		err := s.Store.UpdateFinding(ctx, id, func(f knowngood.Finding) (knowngood.Finding, error) {
+			next, _, err := step(f)
+			next.ID = id
+			was, is = f, next
+			return next, err
+		})
+		if err == nil {
+			report.add(was, is)
+		}
+		return err
+	}
 	seen := map[subject]bool{}
 	for _, v := range scan.Verdicts {
 		key := subject{v.Rule, v.Resource}
 		seen[key] = true
-		f := bySubject[key]
-		next, changed, err := Judge(f, v)
-		if err != nil {
-			return report, err
+		id := bySubject[key].ID
+		for generation := 0; id == "" || bySubject[key].ID == "" && ids[id]; generation++ {
+			id = ID(v.Rule, v.Resource, generation)
 		}
-		if changed && next.ID == "" {
-			for generation := 0; next.ID == "" || ids[next.ID]; generation++ {
-				next.ID = ID(v.Rule, v.Resource, generation)
-			}
-			ids[next.ID] = true
-		}
-		if err := s.settle(ctx, &report, exceptions, f, next, changed); err != nil {
+		if err := bring(key, id, func(f knowngood.Finding) (knowngood.Finding, bool, error) { return Judge(f, v) }); err != nil {
 			return report, err
 		}
 	}
@@ -88,45 +117,52 @@ func (s *Service) Reconcile(ctx context.Context, scan Scan) (Report, error) {
 		if seen[key] {
 			continue
 		}
-		next, changed := f, false
-		if scan.Covered != nil && scan.Covered(f.Rule, f.Resource) {
-			if next, changed, err = Unconfirm(f, "the resource was not found"); err != nil {
-				return report, err
-			}
+		why := ""
+		if scan.Absent != nil {
+			why = scan.Absent(key.rule, key.resource)
 		}
-		if err := s.settle(ctx, &report, exceptions, f, next, changed); err != nil {
+		err := bring(key, f.ID, func(f knowngood.Finding) (knowngood.Finding, bool, error) {
+			if why == "" || f.Updated.After(scan.Began) {
+				return f, false, nil
+			}
+			return Retire(f, scan.Began, why)
+		})
+		if err != nil {
 			return report, err
 		}
 	}
 	return report, nil
 }
 
-// settle applies exceptions to a finding and writes it where it has changed.
-func (s *Service) settle(ctx context.Context, report *Report, exceptions []knowngood.Exception, was, f knowngood.Finding, changed bool) error {
-	now := s.Clock.Now()
+// settle applies the exceptions to a finding.
+func settle(exceptions []knowngood.Exception, f knowngood.Finding, changed bool, now time.Time) (knowngood.Finding, bool, error) {
 	e, excepted := Excepted(exceptions, f.Rule, f.Resource, now)
 	var err error
 	switch {
 	case excepted && (f.State == knowngood.FindingOpen || f.State == knowngood.FindingUnverified):
 		f, err = advance(f, Except, now, e.Message)
-		changed = true
+		return f, err == nil, err
 	case !excepted && f.State == knowngood.FindingExcepted:
 		f, err = advance(f, Resume, now, "the exception has ended")
 		f.Attempts, f.NextTry = 0, nil
-		changed = true
+		return f, err == nil, err
 	}
-	if err != nil || !changed {
-		return err
-	}
+	return f, changed, nil
+}
+
+// add counts one finding's change.
+func (r *Report) add(was, is knowngood.Finding) {
 	switch {
-	case f.State != was.State && (was.State == None || was.State == knowngood.FindingClosed):
-		report.Opened++
-	case f.State != was.State && f.State == knowngood.FindingClosed:
-		report.Closed++
-	case f.Reason != was.Reason && f.State == was.State:
-		report.Unconfirmed++
+	case is.State == was.State && is.Reason == was.Reason:
+	case is.State == was.State:
+		r.Unconfirmed++
+	case is.State == knowngood.FindingClosed:
+		r.Closed++
+	case is.State == knowngood.FindingArchived:
+		r.Archived = append(r.Archived, is)
+	case was.State == None || was.State.Ended():
+		r.Opened++
 	}
-	return s.Store.PutFinding(ctx, f)
 }
 
 // List gives the findings, the most severe first.
@@ -136,72 +172,75 @@ func (s *Service) List(ctx context.Context) ([]knowngood.Finding, error) {
 	return list, err
 }
 
+// update changes a stored finding.
+func (s *Service) update(ctx context.Context, id string, fn func(knowngood.Finding) (knowngood.Finding, error)) error {
+	return s.Store.UpdateFinding(ctx, id, func(f knowngood.Finding) (knowngood.Finding, error) {
+		if f.State == None {
+			return f, knowngood.E(knowngood.NotFound, "", "there is no finding %s", id)
+		}
+		next, err := fn(f)
+		if err != nil {
+			return f, &knowngood.Error{Kind: knowngood.KindOf(err), Op: "finding " + id, Err: err}
+		}
+		return next, nil
+	})
+}
+
 // change applies an event to a stored finding.
-func (s *Service) change(ctx context.Context, id string, e Event, reason string, fn func(*knowngood.Finding) error) error {
-	f, err := s.Store.Finding(ctx, id)
-	if err != nil {
-		return err
-	}
-	next, err := advance(f, e, s.Clock.Now(), reason)
-	if err == nil && fn != nil {
-		err = fn(&next)
-	}
-	if err != nil {
-		return &knowngood.Error{Kind: knowngood.KindOf(err), Op: "finding " + f.ID, Err: err}
-	}
-	return s.Store.PutFinding(ctx, next)
+func (s *Service) change(ctx context.Context, id string, e Event, reason string) error {
+	return s.update(ctx, id, func(f knowngood.Finding) (knowngood.Finding, error) {
+		return advance(f, e, s.Clock.Now(), reason)
+	})
 }
 
 // Waiting says that a plan waits for approval. That is no attempt.
 func (s *Service) Waiting(ctx context.Context, id, reason string) error {
-	return s.change(ctx, id, Propose, reason, nil)
+	return s.change(ctx, id, Propose, reason)
 }
 
 // Withdrawn says that a plan was rejected, or no longer fits the world.
 func (s *Service) Withdrawn(ctx context.Context, id, reason string) error {
-	return s.change(ctx, id, Withdraw, reason, nil)
+	return s.change(ctx, id, Withdraw, reason)
 }
 
 // Remediating says that a run acts on the finding; kind knowngood.Conflict
 // where another does. The same run may say it again.
 func (s *Service) Remediating(ctx context.Context, id, runID string) error {
-	f, err := s.Store.Finding(ctx, id)
-	if err != nil {
-		return err
-	}
-	if f.State == knowngood.FindingRemediating && f.RunID != runID {
-		return knowngood.E(knowngood.Conflict, "finding "+f.ID, "the run %s acts on it", f.RunID)
-	}
-	if f.State == knowngood.FindingClosed {
-		return knowngood.E(knowngood.Conflict, "finding "+f.ID, "it is closed: %s", f.Reason)
-	}
-	return s.change(ctx, id, Start, "", func(f *knowngood.Finding) error {
+	return s.update(ctx, id, func(f knowngood.Finding) (knowngood.Finding, error) {
+		if f.State == knowngood.FindingRemediating && f.RunID != runID {
+			return f, knowngood.E(knowngood.Conflict, "", "the run %s acts on it", f.RunID)
+		}
+		if f.State.Ended() {
+			return f, knowngood.E(knowngood.Conflict, "", "it is %s: %s", f.State, f.Reason)
+		}
+		f, err := advance(f, Start, s.Clock.Now(), "")
 		f.RunID, f.NextTry = runID, nil
-		return nil
+		return f, err
 	})
 }
 
 // Unverified says that a run has done its work and the fresh read did not pass.
 func (s *Service) Unverified(ctx context.Context, id, reason string) error {
-	return s.change(ctx, id, Miss, reason, nil)
+	return s.change(ctx, id, Miss, reason)
 }
 
 // Moved says that a run has made a replacement for the finding's resource: the
 // finding follows it. The same replacement may be told again.
 func (s *Service) Moved(ctx context.Context, id string, to knowngood.ResourceKey) error {
-	f, err := s.Store.Finding(ctx, id)
-	if err != nil || f.Resource == to {
-		return err
-	}
-	if f.State != knowngood.FindingRemediating {
-		return knowngood.E(knowngood.Conflict, "finding "+f.ID, "it is %s; only a run moves a finding", f.State)
-	}
-	if f.MovedFrom == nil { // of a second replacement the first original is what the user knows
-		from := f.Resource
-		f.MovedFrom = &from
-	}
-	f.Resource, f.Updated = to, s.Clock.Now()
-	return s.Store.PutFinding(ctx, f)
+	return s.update(ctx, id, func(f knowngood.Finding) (knowngood.Finding, error) {
+		if f.Resource == to {
+			return f, nil
+		}
+		if f.State != knowngood.FindingRemediating {
+			return f, knowngood.E(knowngood.Conflict, "", "it is %s; only a run moves a finding", f.State)
+		}
+		if f.MovedFrom == nil { // of a second replacement the first original is what the user knows
+			from := f.Resource
+			f.MovedFrom = &from
+		}
+		f.Resource, f.Updated = to, s.Clock.Now()
+		return f, nil
+	})
 }
 
 // Verified closes a finding on what fresh reads said: its resource must be
@@ -209,16 +248,14 @@ func (s *Service) Moved(ctx context.Context, id string, to knowngood.ResourceKey
 // no longer be NON_COMPLIANT. Verdicts from before the last change count for
 // nothing. Kind knowngood.Refused where they don't suffice.
 func (s *Service) Verified(ctx context.Context, id string, verdicts ...knowngood.Evaluation) error {
-	f, err := s.Store.Finding(ctx, id)
-	if err != nil {
-		return err
-	}
-	if f.State != knowngood.FindingClosed {
-		if err := suffices(f, verdicts); err != nil {
-			return err
+	return s.update(ctx, id, func(f knowngood.Finding) (knowngood.Finding, error) {
+		if f.State != knowngood.FindingClosed {
+			if err := suffices(f, verdicts); err != nil {
+				return f, err
+			}
 		}
-	}
-	return s.change(ctx, id, Verify, "a fresh read found it "+string(knowngood.Compliant), nil)
+		return advance(f, Verify, s.Clock.Now(), "a fresh read found it "+string(knowngood.Compliant))
+	})
 }
 
 func suffices(f knowngood.Finding, verdicts []knowngood.Evaluation) error {
@@ -233,12 +270,12 @@ func suffices(f knowngood.Finding, verdicts []knowngood.Evaluation) error {
 				continue
 			}
 			if v.Compliance == knowngood.NonCompliant || i == 0 && v.Compliance != knowngood.Compliant {
-				return knowngood.E(knowngood.Refused, "close finding "+f.ID, "%s is %s%s", k, v.Compliance, annotated(v.Annotation))
+				return knowngood.E(knowngood.Refused, "", "%s is %s%s", k, v.Compliance, annotated(v.Annotation))
 			}
 			found = true
 		}
 		if !found {
-			return knowngood.E(knowngood.Refused, "close finding "+f.ID, "there is no fresh verdict of %s on %s", f.Rule, k)
+			return knowngood.E(knowngood.Refused, "", "there is no fresh verdict of %s on %s", f.Rule, k)
 		}
 	}
 	return nil
@@ -247,35 +284,44 @@ func suffices(f knowngood.Finding, verdicts []knowngood.Evaluation) error {
 // Failed says that a run of the finding failed. An automatic one counts as an
 // attempt; when they run out, an exception is put on the resource, as AWS Config
 // does. The zero Retry is that of a run that a person asked for, or whose plan no
-// longer fitted the world: it counts as none.
-func (s *Service) Failed(ctx context.Context, id, reason string, r knowngood.Retry) error {
+// longer fitted the world: it counts as none. The same run may tell it again, and
+// counts once; kind knowngood.Conflict where the run does not act on the finding.
+func (s *Service) Failed(ctx context.Context, id, runID, reason string, r knowngood.Retry) error {
+	now := s.Clock.Now()
+	var exception *knowngood.Exception
+	fail := func(f knowngood.Finding) (knowngood.Finding, error) {
+		exception = nil
+		switch {
+		case f.RunID != runID:
+			return f, knowngood.E(knowngood.Conflict, "", "the run %s does not act on it", runID)
+		case f.State != knowngood.FindingRemediating:
+			return f, nil // it left that state when the run told it the first time
+		}
+		next, err := advance(f, Fail, now, reason)
+		if err != nil || r == (knowngood.Retry{}) {
+			return next, err
+		}
+		next.Attempts++
+		if next.Attempts < r.Max {
+			at := now.Add(r.Every)
+			next.NextTry = &at
+			return next, nil
+		}
+		exception = &knowngood.Exception{Rule: f.Rule, Resource: f.Resource, Message: "automatic attempts ran out: " + reason, Created: now}
+		next, err = advance(next, Except, now, exception.Message)
+		next.NextTry = nil
+		return next, err
+	}
+	// The exception first: a finding that is excepted without one would be taken up
+	// again.
 	f, err := s.Store.Finding(ctx, id)
 	if err != nil {
 		return err
 	}
-	now := s.Clock.Now()
-	next, err := advance(f, Fail, now, reason)
-	if err != nil {
-		return &knowngood.Error{Kind: knowngood.KindOf(err), Op: "finding " + f.ID, Err: err}
+	if _, err := fail(f); err == nil && exception != nil {
+		if err := s.Store.PutException(ctx, *exception); err != nil {
+			return err
+		}
 	}
-	if r == (knowngood.Retry{}) {
-		return s.Store.PutFinding(ctx, next)
-	}
-	next.Attempts++
-	if next.Attempts < r.Max {
-		at := now.Add(r.Every)
-		next.NextTry = &at
-		return s.Store.PutFinding(ctx, next)
-	}
-	e := knowngood.Exception{Rule: f.Rule, Resource: f.Resource, Message: "automatic attempts ran out: " + reason, Created: now}
-	if next, err = advance(next, Except, now, e.Message); err != nil {
-		return err
-	}
-	next.NextTry = nil
-	// The exception first: a finding that is excepted without one would be
-	// taken up again.
-	if err := s.Store.PutException(ctx, e); err != nil {
-		return err
-	}
-	return s.Store.PutFinding(ctx, next)
+	return s.update(ctx, id, fail)
 }

@@ -104,7 +104,7 @@ func (r *Remediator) automatic(ctx context.Context, place knowngood.Place, task 
 		// AWS Config would have started the runbook, and its preflight would have
 		// failed it: an attempt.
 		if err := r.Findings.Remediating(ctx, f.ID, ""); err == nil {
-			out.Err = joinError(out.Err, r.Findings.Failed(ctx, f.ID, out.Err.Error(), retry))
+			out.Err = joinError(out.Err, r.Findings.Failed(ctx, f.ID, "", out.Err.Error(), retry))
 		}
 		return out
 	}

@@ -1,6 +1,10 @@
 package remedy
 
-import "github.com/knowngood/knowngood"
+import (
+	"strings"
+
+	"github.com/knowngood/knowngood"
+)
 
 // Guardrail is one reason why a plan may not be applied without a person's
 // decision: a small pure check that gives the reason, or "".
@@ -16,7 +20,7 @@ func Guardrails() []Guardrail {
 			if len(p.Incomplete) == 0 {
 				return ""
 			}
-			return "it is incomplete: " + p.Incomplete[0]
+			return "it is incomplete: " + strings.Join(p.Incomplete, "; ")
 		}},
 		{"risk", func(p *knowngood.Plan) string {
 			if p.Risk.Effect == knowngood.Reversible {

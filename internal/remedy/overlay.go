@@ -12,10 +12,10 @@ import (
 )
 
 // overlay is what the writes of a way would have changed: the resources that
-// they name, and the steps whose outputs rest on it.
+// they name, and the values that rest on it.
 type overlay struct {
 	written map[string]bool // ids and names
-	assumed map[string]bool // steps
+	assumed map[string]bool // references: "Step.Output", "variable:Name"
 }
 
 func (o overlay) clone() overlay {
@@ -39,6 +39,15 @@ func (o overlay) fingerprint() string {
 	}
 	slices.Sort(keys)
 	return strings.Join(keys, "\x00")
+}
+
+// assume says whether a value is taken for what only the run will show.
+func (o overlay) assume(reference string, assumed bool) {
+	if assumed {
+		o.assumed[reference] = true
+	} else {
+		delete(o.assumed, reference)
+	}
 }
 
 // wrote notes the resources that a write names: the texts of members that hold
@@ -93,15 +102,36 @@ func (e *exploration) record(w *way, step string, op *awsapi.Operation, class kn
 		case !known:
 			call.Effect = knowngood.Irreversible
 			e.incomplete("%s:%s is not in the table of write operations", op.Service.Name, op.Name)
-		case row.Effect == knowngood.Irreversible && hasPlaceholder(in):
+		case row.Effect == knowngood.Irreversible && e.ownWork(op, in):
 			// What the plan itself made, it may remove.
 			call.Effect, call.Inverse = knowngood.Reversible, "it was made by this plan"
 		default:
 			call.Effect, call.Inverse = row.Effect, row.Inverse
 		}
+		e.made[id] = row.Inverse
 	}
 	w.part.calls = append(w.part.calls, call)
 	return id
+}
+
+// ownWork says whether a write only removes what the plan itself has made: each
+// resource that it names is the id that an earlier write of the plan brings, in
+// the member of that name, and the table has this operation as that write's
+// inverse.
+func (e *exploration) ownWork(op *awsapi.Operation, in map[string]any) bool {
+	names := 0
+	for member, v := range in {
+		if !namesResource(member) {
+			continue
+		}
+		names++
+		s, _ := v.(string)
+		made, whole := wholePlaceholder(s)
+		if !whole || made.Path != member || e.made[made.From] != op.Service.Name+":"+op.Name {
+			return false
+		}
+	}
+	return names > 0
 }
 
 // need notes the IAM actions of a call, whichever part it is in: the role that
@@ -154,6 +184,24 @@ func respondShape(s *awsapi.Shape, in map[string]any, id, path string, depth int
 	return out
 }
 
+// certain says whether what a planned write's response holds will be so in the
+// real one too: what it echoes, and the id of what it makes, which no condition
+// can know beforehand and which is never empty.
+func certain(v any, echoes bool) bool {
+	switch v := v.(type) {
+	case nil:
+		return false
+	case string:
+		if made, whole := wholePlaceholder(v); whole {
+			return namesResource(made.Path)
+		}
+		return echoes && v != "" && !hasPlaceholder(v)
+	case []any:
+		return echoes && len(v) > 0 && !hasPlaceholder(v)
+	}
+	return echoes && !hasPlaceholder(v)
+}
+
 // finish puts the plan together, with the expected path's log, and gives it its
 // hash.
 func (e *exploration) finish(log []knowngood.LogEntry) (*knowngood.Plan, error) {
@@ -172,7 +220,7 @@ func (e *exploration) finish(log []knowngood.LogEntry) (*knowngood.Plan, error) 
 			return e.number(x.Step) - e.number(y.Step)
 		})
 		slices.Sort(b.when)
-		plan.Parts = append(plan.Parts, knowngood.PlanPart{Name: name, When: b.when, Calls: b.calls})
+		plan.Parts = append(plan.Parts, knowngood.PlanPart{Name: name, When: b.when, Calls: b.calls, Recovery: name != knowngood.MainPart && !b.branched})
 	}
 	plan.Risk = risk(plan)
 	if err := describe(plan, e.req.Document, e.req.Entry, log); err != nil {
@@ -187,18 +235,26 @@ func (e *exploration) number(step string) int {
 	return slices.IndexFunc(e.req.Document.Steps(), func(s *runbook.Step) bool { return s.Name == step })
 }
 
-// risk is the worst of what the expected path does.
+// risk is the worst of what a run may do that nothing goes wrong in: what the
+// expected path does, and what the ways do that a branch may take instead. A part
+// that puts things back may stop and start again what the expected path does; but
+// what can't be taken back counts wherever it is.
 func risk(p *knowngood.Plan) knowngood.Risk {
 	rank := map[knowngood.Effect]int{knowngood.Reversible: 0, knowngood.Disruptive: 1, knowngood.Irreversible: 2}
 	r := knowngood.Risk{Effect: knowngood.Reversible}
-	for _, c := range p.Parts[0].Calls {
-		if c.Class != knowngood.Write || c.Effect == knowngood.Reversible {
-			continue
+	for _, part := range p.Parts {
+		for _, c := range part.Calls {
+			if c.Class != knowngood.Write || c.Effect == knowngood.Reversible || part.Recovery && c.Effect != knowngood.Irreversible {
+				continue
+			}
+			if rank[c.Effect] > rank[r.Effect] {
+				r.Effect = c.Effect
+			}
+			why := string(c.Effect) + ": " + c.Service + ":" + c.Operation + " in " + c.Step
+			if !slices.Contains(r.Reasons, why) {
+				r.Reasons = append(r.Reasons, why)
+			}
 		}
-		if rank[c.Effect] > rank[r.Effect] {
-			r.Effect = c.Effect
-		}
-		r.Reasons = append(r.Reasons, string(c.Effect)+": "+c.Service+":"+c.Operation+" in "+c.Step)
 	}
 	return r
 }

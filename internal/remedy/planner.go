@@ -60,7 +60,7 @@ func (p *Planner) Plan(ctx context.Context, req PlanRequest) (*knowngood.Plan, e
 			return nil, knowngood.E(knowngood.Invalid, "plan", "the parameter %s has a private-use character", name)
 		}
 	}
-	e := &exploration{Planner: p, ctx: ctx, req: req, params: params, parts: map[string]*partBuilder{}, ids: map[string]string{}, actions: map[string]bool{}}
+	e := &exploration{Planner: p, ctx: ctx, req: req, params: params, parts: map[string]*partBuilder{}, ids: map[string]string{}, made: map[string]string{}, actions: map[string]bool{}}
 	start, err := req.Document.Start(runbook.StartBody{Parameters: params, ExecutionID: req.RunID, DateTime: req.Created, Seed: req.Seed, Place: req.Place, Role: req.Role})
 	if err != nil {
 		return nil, err
@@ -98,6 +98,7 @@ type exploration struct {
 	paths   int
 	seen    map[string]bool
 	ids     map[string]string // of planned calls, by part, step and template
+	made    map[string]string // by the id of a planned write: the operation that takes it back
 	reads   int
 	writes  int
 	missing []string // why the plan is incomplete
@@ -109,6 +110,8 @@ type partBuilder struct {
 	name  string
 	when  []string
 	calls []knowngood.Call
+	// branched says that a branch leads here, not only a step that failed.
+	branched bool
 }
 
 // way is one way through the document, so far.
@@ -166,6 +169,9 @@ func (e *exploration) follow(w *way) error {
 			if err := w.add(next.Entries...); err != nil {
 				return err
 			}
+			if err := e.assign(w, next.Entries); err != nil {
+				return err
+			}
 		case runbook.NextCall:
 			if err := e.call(w, next); err != nil {
 				return err
@@ -208,7 +214,7 @@ func (e *exploration) end(w *way, end *runbook.EndResult) error {
 		return nil
 	}
 	return &knowngood.Error{Kind: knowngood.Refused, Op: "plan " + e.req.Ref.Name + " for " + e.req.Resource.ID,
-		Err: fmt.Errorf("the step %s: %s", end.FailedStep, end.Message)}
+		Err: errors.New(end.Message)}
 }
 
 func (e *exploration) branch(w *way, next runbook.Next) error {
@@ -224,6 +230,7 @@ func (e *exploration) branch(w *way, next runbook.Next) error {
 		part := w.part
 		if part.name == knowngood.MainPart {
 			part = e.part(next.Step, "the branch "+next.Step+" goes to "+arm)
+			part.branched = true
 		}
 		other := w.fork(part)
 		entry, err := e.req.Document.TakeBranch(next.Step, next.Attempt, arm)
@@ -243,9 +250,10 @@ func (e *exploration) branch(w *way, next runbook.Next) error {
 }
 
 // later keeps a way to be followed, unless one that can't differ from it was
-// kept before: in the same part, at the same step, with the same calls made.
+// kept before: in the same part, at the same step, with the same calls made and
+// the same values in the variables.
 func (e *exploration) later(w *way, step string) {
-	key := w.part.name + "\x00" + step + "\x00" + w.fail + "\x00" + w.overlay.fingerprint()
+	key := w.part.name + "\x00" + step + "\x00" + w.fail + "\x00" + w.overlay.fingerprint() + "\x00" + text(w.run.Variables())
 	if e.seen == nil {
 		e.seen = map[string]bool{}
 	}
@@ -256,14 +264,35 @@ func (e *exploration) later(w *way, step string) {
 	e.pending = append(e.pending, w)
 }
 
-// undetermined says whether a condition hangs on what planning assumed.
+// undetermined says whether a condition or an input hangs on what planning
+// assumed.
 func (e *exploration) undetermined(w *way, uses []string) bool {
-	for _, u := range uses {
-		if step, _, ok := strings.Cut(u, "."); ok && w.overlay.assumed[step] {
-			return true
+	return slices.ContainsFunc(uses, func(u string) bool { return w.overlay.assumed[u] })
+}
+
+// assign follows assumed values into the variables that steps give them to.
+func (e *exploration) assign(w *way, entries []knowngood.LogEntry) error {
+	for _, entry := range entries {
+		if entry.Kind != knowngood.EntryStepEnded {
+			continue
+		}
+		body, err := runbook.Decode[runbook.StepEndedBody](entry)
+		if err != nil {
+			return err
+		}
+		assumed := e.undetermined(w, e.req.Document.Uses(entry.Step))
+		for name := range body.Variables {
+			w.overlay.assume("variable:"+name, assumed)
 		}
 	}
-	return false
+	return nil
+}
+
+// supposed marks the outputs of a step that the real run may find otherwise.
+func (e *exploration) supposed(w *way, step string, supposed func(output string) bool) {
+	for _, o := range e.req.Document.Selectors(step).Outputs {
+		w.overlay.assume(step+"."+o.Name, supposed(o.Name))
+	}
 }
 
 func (e *exploration) call(w *way, next runbook.Next) error {
@@ -319,10 +348,19 @@ func (e *exploration) forkFailure(w *way, step string) {
 }
 
 func (e *exploration) write(w *way, next runbook.Next, op *awsapi.Operation, in map[string]any) error {
-	id := e.record(w, next.Step, op, knowngood.Write, in, hasPlaceholder(in))
+	inputAssumed := e.undetermined(w, e.req.Document.Uses(next.Step))
+	id := e.record(w, next.Step, op, knowngood.Write, in, inputAssumed || hasPlaceholder(in))
 	response := e.respond(op, in, id)
 	w.overlay.wrote(in)
-	return e.outcome(w, next, op, response, true)
+	if err := e.outcome(w, next, op, response, true); err != nil {
+		return err
+	}
+	body, err := runbook.Decode[runbook.OutcomeBody](w.run.Log()[len(w.run.Log())-1])
+	if err != nil {
+		return err
+	}
+	e.supposed(w, next.Step, func(output string) bool { return !certain(body.Outputs[output], !inputAssumed) })
+	return nil
 }
 
 // outcome appends what a call answered, as far as the step reads it.
@@ -337,15 +375,20 @@ func (e *exploration) outcome(w *way, next runbook.Next, op *awsapi.Operation, r
 
 func (e *exploration) read(w *way, next runbook.Next, op *awsapi.Operation, in map[string]any, class knowngood.CallClass) error {
 	touched := w.overlay.touches(in)
-	e.record(w, next.Step, op, class, in, touched)
+	inputAssumed := e.undetermined(w, e.req.Document.Uses(next.Step))
+	e.record(w, next.Step, op, class, in, touched || inputAssumed)
 	if touched || w.part.name != knowngood.MainPart {
 		return e.assume(w, next, op, in)
 	}
+	e.supposed(w, next.Step, func(string) bool { return inputAssumed })
 	response, err := e.Read(e.ctx, op, in)
 	if err != nil {
 		var answer *awsapi.Error
-		if !errors.As(err, &answer) {
+		switch {
+		case !errors.As(err, &answer):
 			return err
+		case answer.Credentials():
+			return credentials("plan "+e.req.Ref.Name+", step "+next.Step, err)
 		}
 		return w.entry(knowngood.EntryOutcome, next, runbook.OutcomeBody{Service: op.Service.Name, Operation: op.Name,
 			Error: &runbook.CallError{Code: answer.Code, Message: answer.Message}})
@@ -382,7 +425,7 @@ func (e *exploration) precondition(w *way, step string, op *awsapi.Operation, in
 // it waits for, an assertion holds, and other outputs are as they are live, or
 // unknown.
 func (e *exploration) assume(w *way, next runbook.Next, op *awsapi.Operation, in map[string]any) error {
-	w.overlay.assumed[next.Step] = true
+	e.supposed(w, next.Step, func(string) bool { return true })
 	body := runbook.OutcomeBody{Service: op.Service.Name, Operation: op.Name, Assumed: true}
 	if property, waits := e.req.Document.Awaited(next.Step, inputsOf(w.run.Log(), next.Step), op.Name); waits {
 		body.Property = property

@@ -193,23 +193,29 @@ func TestThePlanForAnAttachedVolume(t *testing.T) {
 			t.Errorf("the IAM actions %v lack %s", plan.Actions, action)
 		}
 	}
-	var restore *knowngood.PlanPart
+	var restore, forward *knowngood.PlanPart
 	for k := range plan.Parts {
 		t.Logf("part %s, when %v: %d calls, writes %v", plan.Parts[k].Name, plan.Parts[k].When, len(plan.Parts[k].Calls), writesOf(plan.Parts[k]))
-		if plan.Parts[k].Name == "RestoreBegin" {
+		switch plan.Parts[k].Name {
+		case "RestoreBegin":
 			restore = &plan.Parts[k]
+		case "ForwardBegin":
+			forward = &plan.Parts[k]
 		}
 	}
-	if restore == nil {
-		t.Fatal("no restore part")
+	if restore == nil || forward == nil {
+		t.Fatal("no part that restores, or none that goes forward")
+	}
+	if got, want := writesOf(*forward), []string{"ForwardBegin", "TagOld", "TidyWarmUpSnapshot", "TidySnapshot", "TidyEncryptedSnapshot"}; !slices.Equal(got, want) {
+		t.Errorf("the part that goes forward writes %v, want %v", got, want)
 	}
 	for _, step := range []string{"RestoreStopInstance", "RestoreDetachNew", "RestoreAttachOld", "RestoreStartInstance", "RestoreDeleteNew", "TidySnapshot"} {
 		if !slices.Contains(writesOf(*restore), step) {
 			t.Errorf("the restore part has no %s", step)
 		}
 	}
-	if !slices.Contains(restore.When, "StopInstance fails") || !slices.Contains(restore.When, "WaitForStart fails") {
-		t.Errorf("the restore part stands for %v", restore.When)
+	if !slices.Contains(restore.When, "StopInstance fails") || !slices.Contains(restore.When, "WaitForAttach fails") || !slices.Contains(forward.When, "WaitForStart fails") || slices.Contains(restore.When, "WaitForStart fails") {
+		t.Errorf("the parts stand for %v and %v", restore.When, forward.When)
 	}
 	for _, c := range plan.Parts[0].Calls {
 		switch c.Step {

@@ -2,7 +2,9 @@ package remedy
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,9 +53,10 @@ type FindingSink interface {
 	Verified(ctx context.Context, id string, verdicts ...knowngood.Evaluation) error
 	// Unverified: the run did its work, and the fresh read did not pass.
 	Unverified(ctx context.Context, id, reason string) error
-	// Failed: the run failed. An automatic one counts as an attempt; when they
-	// run out, an exception is put on the resource. The zero Retry is a person's.
-	Failed(ctx context.Context, id, reason string, r knowngood.Retry) error
+	// Failed: the run failed. An automatic one counts as an attempt, once; when
+	// they run out, an exception is put on the resource. The zero Retry is a
+	// person's. Kind Conflict where the run does not act on the finding.
+	Failed(ctx context.Context, id, runID, reason string, r knowngood.Retry) error
 }
 
 // Remediator carries plans out. Its fields are set before its first use.
@@ -104,6 +107,10 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 	if err != nil {
 		return nil, err
 	}
+	if account := accountOf(role); role != "" && account != place.Account {
+		return nil, knowngood.E(knowngood.Refused, "plan "+book.Ref.Name, "the role %s is of the account %s, the plan is for %s", role, account, place.Account).
+			WithHint("a runbook acts where its role is; give a role of %s", place.Account)
+	}
 	policy, err := readsOnly(book, r.Catalog)
 	if err != nil {
 		return nil, err
@@ -126,18 +133,34 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 	return plan, r.Records.PutPlan(ctx, plan)
 }
 
+// accountOf is the account in an ARN.
+func accountOf(arn string) string {
+	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
+		return parts[4]
+	}
+	return ""
+}
+
 // leaseTime is how long a lease lasts without being renewed; it is renewed at
 // half of it.
 const leaseTime = 2 * time.Minute
+
+// PlanLifetime is how long after it was made a plan can be applied. A run dates
+// what it does by its plan, and what a person approved should be what they still
+// have in mind. A run that has begun goes on however old its plan is.
+const PlanLifetime = 7 * 24 * time.Hour
 
 // Apply carries a plan out, or goes on with its run where it stopped: what was
 // planned is written, and nothing else; then the resource is verified and the
 // finding follows. It may be called again after any error or crash.
 //
 // Kind Waiting: the plan needs an approval and the decisions give none. Kind
-// Refused: a decision is against it, or the world has moved before the first
-// write. Kind Conflict: another run or process is at work. A run that failed is
-// a result, not an error; retry counts it as an automatic attempt.
+// Refused: a decision is against it, the world has moved before the first write,
+// or the plan is older than PlanLifetime. Kind Conflict: another run or process is
+// at work. Kind Credentials: AWS did not accept them, and the run goes on with the
+// next Apply. A run that failed is a result, not an error; retry counts it as an
+// automatic attempt. A result in the state NeedsOperator comes with an error that
+// says why.
 func (r *Remediator) Apply(ctx context.Context, plan *knowngood.Plan, decisions []knowngood.Approval, retry knowngood.Retry) (Result, error) {
 	if err := r.mayApply(ctx, plan, decisions); err != nil {
 		return Result{}, err
@@ -147,7 +170,7 @@ func (r *Remediator) Apply(ctx context.Context, plan *knowngood.Plan, decisions 
 		return Result{}, err
 	}
 	if known.State.Ended() {
-		return r.ended(ctx, plan, known)
+		return r.ended(ctx, plan, known, retry)
 	}
 	epoch, err := r.Runs.Acquire(ctx, plan.RunID, r.Owner, time.Now(), leaseTime, r.Dead)
 	if err != nil {
@@ -161,15 +184,43 @@ func (r *Remediator) Apply(ctx context.Context, plan *knowngood.Plan, decisions 
 }
 
 // ended tells again how a run ended: as a result, or as the refusal that it was.
-func (r *Remediator) ended(ctx context.Context, plan *knowngood.Plan, run knowngood.Run) (Result, error) {
+// The finding is told again too, for a crash may have come between the run's end
+// and that. What was verified was told before the end.
+func (r *Remediator) ended(ctx context.Context, plan *knowngood.Plan, run knowngood.Run, retry knowngood.Retry) (Result, error) {
 	log, err := r.Log.Entries(ctx, run.ID)
 	if err != nil {
 		return Result{}, err
 	}
-	if run.State == knowngood.RunFailed && !hasEnded(log) {
+	refused := run.State == knowngood.RunFailed && !hasEnded(log)
+	if refused {
+		retry = knowngood.Retry{} // see drifted
+	}
+	result := Result{RunID: run.ID, State: run.State, Message: run.Message}
+	if result.Verification, err = verificationOf(log); err != nil {
+		return result, err
+	}
+	if plan.Finding != "" && result.Verification == nil && run.State != knowngood.RunSuccess {
+		err := r.Findings.Failed(ctx, plan.Finding, run.ID, run.Message, retry)
+		if err != nil && knowngood.KindOf(err) != knowngood.Conflict { // another run acts on it by now
+			return result, err
+		}
+	}
+	if refused {
 		return Result{}, knowngood.E(knowngood.Refused, "apply plan "+plan.Hash[:12], "%s", run.Message)
 	}
-	return Result{RunID: run.ID, State: run.State, Message: run.Message}, nil
+	return result, nil
+}
+
+// verificationOf is what the log says of a run's verification; nil: there was
+// none.
+func verificationOf(log []knowngood.LogEntry) (*Verification, error) {
+	for _, e := range log {
+		if e.Kind == knowngood.EntryVerified {
+			var v Verification
+			return &v, json.Unmarshal(e.Body, &v)
+		}
+	}
+	return nil, nil
 }
 
 // renew keeps a lease until the context ends. One that was lost shows at the
@@ -220,6 +271,10 @@ func (r *Remediator) run(ctx context.Context, plan *knowngood.Plan) (knowngood.R
 		return known, err
 	}
 	now := r.Clock.Now()
+	if age := now.Sub(plan.Created); age > PlanLifetime {
+		return known, knowngood.E(knowngood.Refused, "apply plan "+plan.Hash[:12], "it was made %d days ago, at %s; a plan is good for %d", int(age.Hours()/24), plan.Created.Format(time.RFC3339), int(PlanLifetime.Hours()/24)).
+			WithHint("make a new plan")
+	}
 	run := knowngood.Run{ID: plan.RunID, PlanHash: plan.Hash, Document: plan.Document.SHA256, Resource: plan.Resource, Finding: plan.Finding, State: knowngood.RunPending, Created: now, Updated: now}
 	if err := r.Records.PutPlan(ctx, plan); err != nil {
 		return run, err
@@ -261,7 +316,7 @@ func (r *Remediator) carryOut(ctx context.Context, plan *knowngood.Plan, epoch i
 	end, err := x.Run(ctx, plan, epoch)
 	switch {
 	case err != nil && ctx.Err() == nil && knowngood.KindOf(err) == knowngood.Refused:
-		return r.drifted(ctx, plan, epoch, err)
+		return r.refused(ctx, plan, epoch, err)
 	case err != nil:
 		return Result{}, err
 	}
@@ -270,7 +325,7 @@ func (r *Remediator) carryOut(ctx context.Context, plan *knowngood.Plan, epoch i
 		return result, nil
 	}
 	if end.State != knowngood.RunSuccess {
-		return result, r.Findings.Failed(ctx, plan.Finding, end.Message, retry)
+		return result, r.Findings.Failed(ctx, plan.Finding, plan.RunID, end.Message, retry)
 	}
 	return r.verify(ctx, plan, epoch, result)
 }
@@ -295,13 +350,29 @@ func hasEnded(log []knowngood.LogEntry) bool {
 	return false
 }
 
+// refused ends a run that was refused before its first write. Once something may
+// have been written, that would hide it: the run stays for a person to look at,
+// and keeps its resource.
+func (r *Remediator) refused(ctx context.Context, plan *knowngood.Plan, epoch int64, why error) (Result, error) {
+	log, err := r.Log.Entries(ctx, plan.RunID)
+	if err != nil {
+		return Result{}, errors.Join(why, err)
+	}
+	if !slices.ContainsFunc(log, func(e knowngood.LogEntry) bool { return e.Kind == knowngood.EntryIntent }) {
+		return r.drifted(ctx, plan, epoch, why)
+	}
+	result := Result{RunID: plan.RunID, State: knowngood.RunNeedsOperator, Message: why.Error()}
+	out := (&knowngood.Error{Op: "run " + plan.RunID + ", which has written already", Err: why}).WithHint("look at its log: somebody has to put right by hand what it left")
+	return result, errors.Join(out, r.Log.Append(ctx, plan.RunID, epoch, nil, result.State, result.Message, nil))
+}
+
 // drifted ends a run whose plan no longer fits the world, before its first
 // write.
 func (r *Remediator) drifted(ctx context.Context, plan *knowngood.Plan, epoch int64, drift error) (Result, error) {
 	errs := []error{drift, r.abandon(ctx, plan, epoch, drift)}
 	if plan.Finding != "" {
 		// The plan was wrong, not the runbook: that is no attempt.
-		errs = append(errs, r.Findings.Failed(ctx, plan.Finding, drift.Error(), knowngood.Retry{}))
+		errs = append(errs, r.Findings.Failed(ctx, plan.Finding, plan.RunID, drift.Error(), knowngood.Retry{}))
 	}
 	return Result{}, errors.Join(errs...)
 }
@@ -396,6 +467,19 @@ func replacementOf(plan *knowngood.Plan, log []knowngood.LogEntry) (*knowngood.R
 	return &key, nil
 }
 
+// replacedOnTag holds the date on which a runbook replaced a resource. Rules that
+// except what was replaced count from it.
+const replacedOnTag = "knowngood:replaced-on"
+
+// replacedOn is the day from which the time counts for which a replaced resource
+// is kept: the one that its tag has, so that a rule which reads the tag agrees.
+func replacedOn(plan *knowngood.Plan, item *knowngood.Resource) time.Time {
+	if day, err := time.Parse(time.DateOnly, item.Tags[replacedOnTag]); err == nil {
+		return day
+	}
+	return plan.Created.UTC().Truncate(24 * time.Hour)
+}
+
 // leave lists the original that a run left behind.
 func (r *Remediator) leave(ctx context.Context, plan *knowngood.Plan, item *knowngood.Resource, by string) (*knowngood.Residual, error) {
 	entry, err := r.Content.Entry(plan.Document.Name)
@@ -404,7 +488,7 @@ func (r *Remediator) leave(ctx context.Context, plan *knowngood.Plan, item *know
 	}
 	left := knowngood.Residual{
 		Resource: item.Key(), ReplacedBy: by, RunID: plan.RunID, MonthlyCost: r.Content.Prices.Monthly(item),
-		DeleteAfter: plan.Created.UTC().Truncate(24*time.Hour).AddDate(0, 0, entry.Residual.KeepDays),
+		DeleteAfter: replacedOn(plan, item).AddDate(0, 0, entry.Residual.KeepDays),
 	}
 	for _, tag := range entry.Residual.OwnerTags {
 		if owner := item.Tags[tag]; owner != "" {

@@ -444,3 +444,66 @@ func TestEntriesNameWhatTheirRunbooksHave(t *testing.T) {
 		}
 	}
 }
+
+// forgetful is a sink whose process is killed before it is told of a failure.
+type forgetful struct{ FindingSink }
+
+func (forgetful) Failed(context.Context, string, string, string, knowngood.Retry) error {
+	return errKilled
+}
+
+func TestKilledBeforeItsFailureIsToldARunTellsItAgainOnce(t *testing.T) {
+	l := newLoop(t)
+	f := l.bucket("acme-invoices")
+	l.Inject(sandbox.Fault{Service: "s3", Operation: "PutPublicAccessBlock", Count: 100, Error: &awsapi.Error{Code: "AccessDenied", Status: 403, Message: "not today"}})
+	plan, err := l.PlanFinding(t.Context(), l.place(), Task{f, blockPublicAccess()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	retry := knowngood.Retry{Max: 3, Every: time.Minute}
+	l.Findings = forgetful{l.findings}
+	if _, err := l.Apply(t.Context(), plan, nil, retry); err == nil {
+		t.Fatal("it was not killed")
+	}
+	if now := l.finding(f.ID); now.State != knowngood.FindingRemediating {
+		t.Fatalf("%+v", now)
+	}
+	l.Findings = l.findings
+	for range 2 {
+		result, err := l.Apply(t.Context(), plan, nil, retry)
+		if now := l.finding(f.ID); err != nil || result.State != knowngood.RunFailed || now.State != knowngood.FindingOpen || now.Attempts != 1 {
+			t.Errorf("%+v, %v; the finding %+v", result, err, now)
+		}
+	}
+}
+
+func TestAnEndedRunStillHasItsVerification(t *testing.T) {
+	l := newLoop(t)
+	plan, _, _ := l.attached()
+	first, err := l.Apply(t.Context(), plan, approvalOf(plan), knowngood.Retry{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := l.Apply(t.Context(), plan, approvalOf(plan), knowngood.Retry{})
+	if err != nil || again.Verification == nil || !again.Verification.Verified || len(again.Verification.Verdicts) != len(first.Verification.Verdicts) {
+		t.Errorf("%+v, %v", again, err)
+	}
+}
+
+func TestARoleOfAnotherAccountIsRefused(t *testing.T) {
+	l := newLoop(t)
+	f := l.bucket("acme-invoices")
+	c := blockPublicAccess()
+	c.Parameters = append(c.Parameters, template.RemediationParameter{Name: "AutomationAssumeRole", Values: []string{"arn:aws:iam::444455556666:role/fix"}})
+	_, err := l.PlanFinding(t.Context(), l.place(), Task{f, c})
+	if knowngood.KindOf(err) != knowngood.Refused || !strings.Contains(err.Error(), "444455556666") || !strings.Contains(err.Error(), l.Account()) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestWhyAPlanWaitsIsToldInFull(t *testing.T) {
+	why := NeedsApproval(&knowngood.Plan{Incomplete: []string{"one", "another"}, Risk: knowngood.Risk{Effect: knowngood.Reversible}})
+	if len(why) != 1 || why[0] != "it is incomplete: one; another" {
+		t.Errorf("%q", why)
+	}
+}

@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/knowngood/knowngood"
@@ -85,7 +86,15 @@ func (x *Executor) checkPreconditions(ctx context.Context, d *runbook.Document, 
 				return err
 			}
 			input, _ := in.(map[string]any)
-			if response, err = x.Caller.Call(ctx, p.Service, p.Operation, input, awsapi.Region(plan.Place.Region)); err != nil {
+			response, err = x.Caller.Call(ctx, p.Service, p.Operation, input, awsapi.Region(plan.Place.Region))
+			var answer *awsapi.Error
+			switch {
+			case err == nil:
+			case errors.As(err, &answer) && answer.Credentials():
+				return credentials("read again what the plan rests on", err)
+			case answer == nil || !answer.Refused():
+				return err // nobody has said that the world is another
+			default:
 				return knowngood.E(knowngood.Refused, "plan drift before the first write", "the step %s could read %s:%s when the plan was made, and now: %w", p.Step, p.Service, p.Operation, err)
 			}
 			response, _ = plain(response).(map[string]any)
@@ -107,6 +116,11 @@ func (x *Executor) checkPreconditions(ctx context.Context, d *runbook.Document, 
 		}
 	}
 	return nil
+}
+
+// credentials is the error of a call whose credentials AWS did not accept.
+func credentials(op string, err error) error {
+	return (&knowngood.Error{Kind: knowngood.Credentials, Op: op, Err: err}).WithHint("sign in again; `aws sts get-caller-identity` must work")
 }
 
 type stepKey struct{}

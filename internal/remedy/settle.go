@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -80,7 +81,8 @@ func (s *Settler) look(ctx context.Context, caller awsapi.Caller, intent runbook
 	for deadline := s.Clock.Now().Add(s.Consistency); ; {
 		out, err := caller.Call(ctx, intent.Service, row.Lookup.Operation, input, awsapi.Region(intent.Region))
 		// A refusal, NotFound for one, may be a stale read: it is looked at again.
-		if err != nil && ctx.Err() != nil {
+		var answer *awsapi.Error
+		if err != nil && (ctx.Err() != nil || errors.As(err, &answer) && answer.Credentials()) {
 			return nil, err
 		}
 		if err == nil {

@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,4 +86,63 @@ func TestSettlement(t *testing.T) {
 	if how := s.IsThere(deletion, &runbook.CallError{Code: "InvalidSnapshot.InUse"}); how != "" {
 		t.Errorf("a snapshot in use: %s", how)
 	}
+}
+
+// The state that a write was to bring counts as its effect only if it is of the
+// write's own input.
+func TestAnothersEffectIsNotTakenForTheWrites(t *testing.T) {
+	attachment := func(instance, device, state string) map[string]any {
+		return map[string]any{"Volumes": []any{map[string]any{"Attachments": []any{map[string]any{"InstanceId": instance, "Device": device, "State": state}}}}}
+	}
+	members := func(group string, states ...string) map[string]any {
+		list := []any{}
+		for _, s := range states {
+			list = append(list, map[string]any{"AutoScalingGroupName": group, "LifecycleState": s})
+		}
+		return map[string]any{"AutoScalingInstances": list}
+	}
+	volume := map[string]any{"VolumeId": "vol-1", "InstanceId": "i-1", "Device": "/dev/sdf"}
+	standby := map[string]any{"AutoScalingGroupName": "web", "InstanceIds": []any{"i-1", "i-2"}}
+	for _, c := range []struct {
+		name, operation string
+		input, output   map[string]any
+		want            bool
+	}{
+		{"attached", "ec2:AttachVolume", volume, attachment("i-1", "/dev/sdf", "attached"), true},
+		{"being attached", "ec2:AttachVolume", volume, attachment("i-1", "/dev/sdf", "attaching"), true},
+		{"attached to another", "ec2:AttachVolume", volume, attachment("i-2", "/dev/sdf", "attached"), false},
+		{"attached elsewhere", "ec2:AttachVolume", volume, attachment("i-1", "/dev/sdg", "attached"), false},
+		{"being detached", "ec2:AttachVolume", volume, attachment("i-1", "/dev/sdf", "detaching"), false},
+		{"not attached", "ec2:AttachVolume", volume, map[string]any{"Volumes": []any{map[string]any{"Attachments": []any{}}}}, false},
+		{"detached", "ec2:DetachVolume", volume, map[string]any{"Volumes": []any{map[string]any{"Attachments": []any{}}}}, true},
+		{"detached, without a list", "ec2:DetachVolume", volume, map[string]any{"Volumes": []any{map[string]any{"State": "available"}}}, true},
+		{"on its way", "ec2:DetachVolume", volume, attachment("i-1", "/dev/sdf", "detaching"), true},
+		{"attached to another since", "ec2:DetachVolume", volume, attachment("i-2", "/dev/sdf", "attached"), true},
+		{"still attached", "ec2:DetachVolume", volume, attachment("i-1", "/dev/sdf", "attached"), false},
+		{"still attached, whoever has it", "ec2:DetachVolume", map[string]any{"VolumeId": "vol-1"}, attachment("i-2", "/dev/sdf", "attached"), false},
+		{"no volume", "ec2:DetachVolume", volume, map[string]any{"Volumes": []any{}}, false},
+		{"in standby", "autoscaling:EnterStandby", standby, members("web", "Standby", "EnteringStandby"), true},
+		{"one of two in standby", "autoscaling:EnterStandby", standby, members("web", "Standby", "InService"), false},
+		{"one of two is known", "autoscaling:EnterStandby", standby, members("web", "Standby"), false},
+		{"another group's", "autoscaling:EnterStandby", standby, members("api", "Standby", "Standby"), false},
+		{"in service", "autoscaling:ExitStandby", standby, members("web", "Pending", "InService"), true},
+		{"one of two in service", "autoscaling:ExitStandby", standby, members("web", "Standby", "InService"), false},
+	} {
+		t.Run(c.operation+" "+c.name, func(t *testing.T) {
+			e := newEstate(t)
+			s := &Settler{Catalog: e.catalog, Operations: operations(t), Clock: e.clock}
+			service, operation, _ := strings.Cut(c.operation, ":")
+			got, err := s.Settle(t.Context(), answers(c.output), "run-1", runbook.IntentBody{Service: service, Operation: operation, Region: e.Region(), Input: c.input})
+			if err != nil || got.Known != c.want {
+				t.Errorf("%+v, %v, want known %v", got, err, c.want)
+			}
+		})
+	}
+}
+
+// answers answers every call alike.
+type answers map[string]any
+
+func (a answers) Call(context.Context, string, string, map[string]any, ...awsapi.CallOption) (map[string]any, error) {
+	return a, nil
 }

@@ -40,6 +40,15 @@ const (
 
 func placeholder(r ref) string { return refOpen + r.From + refSplit + r.Path + refClose }
 
+// wholePlaceholder gives the reference that a text consists of, if it is nothing
+// but one placeholder.
+func wholePlaceholder(s string) (ref, bool) {
+	inner, opened := strings.CutPrefix(s, refOpen)
+	inner, closed := strings.CutSuffix(inner, refClose)
+	from, path, split := strings.Cut(inner, refSplit)
+	return ref{from, path}, opened && closed && split && !strings.ContainsAny(path, refOpen+refSplit+refClose)
+}
+
 // hasPlaceholder says whether a value, or any value in it, is or contains a
 // placeholder.
 func hasPlaceholder(v any) bool {

@@ -1,6 +1,8 @@
 package rule
 
 import (
+	"time"
+
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common"
 	"cel.dev/cel-go/common/ast"
@@ -9,6 +11,7 @@ import (
 	"cel.dev/cel-go/common/types/traits"
 
 	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/document"
 )
 
 // environment is what expressions may name.
@@ -48,7 +51,7 @@ var lookups = map[string]struct {
 
 // onCEL is the function as cel-go's evaluator calls it.
 func (f hostFunction) onCEL(args ...ref.Val) ref.Val {
-	m := &machine{}
+	m := newMachine(time.Time{})
 	own := make([]value, len(args))
 	for i, a := range args {
 		own[i] = m.fromCEL(a)
@@ -79,16 +82,16 @@ func (m *machine) fromCEL(v ref.Val) value {
 		for it := v.Iterator(); it.HasNext() == types.True; {
 			elements = append(elements, m.fromCEL(it.Next()))
 		}
-		return m.list(elements...)
+		return m.keep(kindList, elements)
 	case traits.Mapper:
 		var entries []value
 		for it := v.Iterator(); it.HasNext() == types.True; {
 			key := it.Next()
 			entries = append(entries, m.fromCEL(key), m.fromCEL(v.Get(key)))
 		}
-		from := len(m.arena)
-		m.arena = append(m.arena, entries...)
-		return span(kindMap, from, len(m.arena))
+		return m.keep(kindMap, entries)
+	case *types.Err:
+		return value{str: v.Error()}
 	}
 	return errorValue("a value of type %s", v.Type().TypeName())
 }
@@ -130,17 +133,24 @@ func (m *machine) native(v value) any {
 			out[m.arena[i].str] = m.native(m.arena[i+1])
 		}
 		return out
+	case kindNodeList, kindNodeMap:
+		return withoutNull(m.docs[v.sub].Value(document.Node(v.num)))
 	}
 	return nil
 }
 
+// fromGo puts a parameter, or all of them, into the arena.
+func (m *machine) fromGo(v any) value { return m.fromCEL(types.DefaultTypeAdapter.NativeToValue(v)) }
+
 // vars is what cel-go's evaluator gets for an item.
-func (r *Rule) vars(item *subject) (any, error) {
+func (r *Rule) vars(item *knowngood.Resource, now time.Time, lookup Lookup) (any, error) {
+	of := r.Definition.Others
+	s := subject{lookup: lookup, relationships: item.Relationships}
 	return cel.FunctionVars(
-		map[string]any{"resource": view(item.Resource), "params": r.params, "now": item.now.UTC()},
+		map[string]any{"resource": view(item), "params": r.params, "now": now.UTC()},
 		map[string]cel.LateBoundFunction{
 			"lookup": func(_ string, args ...ref.Val) ref.Val {
-				found, err := item.find(r.Definition.Others, text(args[0]), text(args[1]))
+				found, err := s.find(of, text(args[0]), text(args[1]))
 				switch {
 				case err != nil:
 					return types.WrapErr(err)
@@ -149,12 +159,8 @@ func (r *Rule) vars(item *subject) (any, error) {
 				}
 				return types.DefaultTypeAdapter.NativeToValue(view(found))
 			},
-			"related": func(_ string, args ...ref.Val) ref.Val {
-				return views(item.related(r.Definition.Others, text(args[0])))
-			},
-			"resources": func(_ string, args ...ref.Val) ref.Val {
-				return views(item.all(r.Definition.Others, text(args[0])))
-			},
+			"related":   func(_ string, args ...ref.Val) ref.Val { return views(s.related(of, text(args[0]))) },
+			"resources": func(_ string, args ...ref.Val) ref.Val { return views(s.all(of, text(args[0]))) },
 		})
 }
 
@@ -172,4 +178,63 @@ func views(found []*knowngood.Resource, err error) ref.Val {
 		list[i] = view(r)
 	}
 	return types.DefaultTypeAdapter.NativeToValue(list)
+}
+
+// view is an item as expressions see it. Null members are not there, so that
+// has() tells the same of null and of absent.
+func view(item *knowngood.Resource) map[string]any {
+	v := map[string]any{
+		"accountId":                  item.AccountID,
+		"awsRegion":                  item.Region,
+		"resourceType":               item.Type,
+		"resourceId":                 item.ID,
+		"configurationItemStatus":    string(item.Status),
+		"tags":                       item.Tags,
+		"configuration":              withoutNull(item.Configuration),
+		"supplementaryConfiguration": withoutNull(item.Supplementary),
+	}
+	if item.Tags == nil {
+		v["tags"] = map[string]string{}
+	}
+	for key, s := range map[string]string{"arn": item.ARN, "resourceName": item.Name, "availabilityZone": item.AvailabilityZone} {
+		if s != "" {
+			v[key] = s
+		}
+	}
+	if item.CreationTime != nil {
+		v["resourceCreationTime"] = *item.CreationTime
+	}
+	relationships := make([]any, len(item.Relationships))
+	for i, r := range item.Relationships {
+		rel := map[string]any{"resourceType": r.Type, "relationshipName": r.RelationshipName}
+		if r.ID != "" {
+			rel["resourceId"] = r.ID
+		}
+		if r.Name != "" {
+			rel["resourceName"] = r.Name
+		}
+		relationships[i] = rel
+	}
+	v["relationships"] = relationships
+	return v
+}
+
+func withoutNull(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			if e != nil {
+				out[k] = withoutNull(e)
+			}
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = withoutNull(e)
+		}
+		return out
+	}
+	return v
 }

@@ -72,7 +72,7 @@ type testLookup []*knowngood.Resource
 // Resource implements Lookup.
 func (l testLookup) Resource(resourceType, id string) (*knowngood.Resource, error) {
 	for _, r := range l {
-		if r.Type == resourceType && (r.ID == id || r.ARN == id) {
+		if r.Type == resourceType && (r.ID == id || r.ARN == id && id != "") {
 			return r, nil
 		}
 	}

@@ -2,15 +2,26 @@ package rule
 
 import (
 	"slices"
+	"strings"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
 )
 
 // expression is a checked CEL expression, ready to run.
 type expression struct {
-	program cel.Program
-	reads   []string            // of the item
-	others  map[string][]string // of other resources, by type
+	source  string
+	root    ast.Expr
+	info    *ast.SourceInfo
+	program cel.Program           // cel-go's own, for what we can't compile, and as the oracle of tests
+	paths   map[string][][]string // that it reads: of the item by "", of other resources by their types
+	reads   []string              // of the item
+}
+
+// envelopeNames are the members of an item.
+var envelopeNames = []string{
+	"accountId", "arn", "availabilityZone", "awsRegion", "configuration", "configurationItemStatus", "relationships",
+	"resourceCreationTime", "resourceId", "resourceName", "resourceType", "supplementaryConfiguration", "tags",
 }
 
 // costLimit bounds an evaluation, in CEL's units of cost.
@@ -31,8 +42,10 @@ func (d *Definition) compile(add addProblem) {
 			continue
 		}
 		d.Reads = append(d.Reads, e.reads...)
-		for t, reads := range e.others {
-			d.Others[t] = sorted(append(d.Others[t], reads...))
+		for t, paths := range e.paths {
+			if t != "" {
+				d.Others[t] = sorted(append(d.Others[t], joined(paths)...))
+			}
 		}
 	}
 	d.Reads = sorted(d.Reads)
@@ -59,18 +72,21 @@ func compileExpression(env *cel.Env, key, source string, want *cel.Type, add add
 		add(key, "a CEL expression", "%v", err)
 		return nil
 	}
-	w := &walker{bound: map[string]place{}, reads: map[string][]string{}}
-	w.expr(checked.NativeRep().Expr())
+	tree := checked.NativeRep()
+	root := tree.Expr()
+	w := &walker{bound: map[string]place{}, reads: map[string][][]string{}}
+	w.expr(root)
 	if w.problem != "" {
 		add(key, "a literal", "%s", w.problem)
 		return nil
 	}
-	e := &expression{program: program, reads: sorted(w.reads[""]), others: w.reads}
-	delete(e.others, "")
-	return e
-}
-
-func sorted(list []string) []string {
-	slices.Sort(list)
-	return slices.Compact(list)
+	for _, paths := range w.reads {
+		for _, p := range paths {
+			if len(p) > 0 && !slices.Contains(envelopeNames, p[0]) {
+				add(key, "one of "+strings.Join(envelopeNames, ", "), "a resource has no member %s", p[0])
+				return nil
+			}
+		}
+	}
+	return &expression{source: source, root: root, info: tree.SourceInfo(), program: program, paths: w.reads, reads: joined(w.reads[""])}
 }

@@ -85,22 +85,22 @@ func hostFunctions() []hostFunction {
 			return boolValue(opened(args[0].int(), args[1].int()).allWithin(list))
 		}},
 
-		{"policyIsPublic", false, policyAlone, cel.BoolType, onPolicy(func(p *iampolicy.Policy) bool {
+		onPolicy("policyIsPublic", func(p *iampolicy.Policy) bool {
 			return p.IsPublic(iampolicy.BlockPublicAccess)
-		})},
-		{"policyIsAdmin", false, policyAlone, cel.BoolType, onPolicy(func(p *iampolicy.Policy) bool {
+		}),
+		onPolicy("policyIsAdmin", func(p *iampolicy.Policy) bool {
 			return len(p.AdminStatements()) > 0
-		})},
-		{"policyGivesFullAccess", false, policyAlone, cel.BoolType, onPolicy(func(p *iampolicy.Policy) bool {
+		}),
+		onPolicy("policyGivesFullAccess", func(p *iampolicy.Policy) bool {
 			return len(p.FullAccessStatements()) > 0
-		})},
-		{"policyRequiresTls", false, policyAlone, cel.BoolType, onPolicy(deniesInsecureTransport)},
-		{"policyAllowsActions", false, policyList, cel.BoolType, onPolicyAndList(func(p *iampolicy.Policy, actions []string) bool {
+		}),
+		onPolicy("policyRequiresTls", deniesInsecureTransport),
+		onPolicyAndList("policyAllowsActions", func(p *iampolicy.Policy, actions []string) bool {
 			return len(p.AllowsActions(actions, "")) > 0
-		})},
-		{"policyGrantsOutside", false, policyList, cel.BoolType, onPolicyAndList(func(p *iampolicy.Policy, accounts []string) bool {
+		}),
+		onPolicyAndList("policyGrantsOutside", func(p *iampolicy.Policy, accounts []string) bool {
 			return len(p.ExternalGrants(iampolicy.Zone{Accounts: accounts})) > 0
-		})},
+		}),
 
 		{"lowerAscii", true, oneText, cel.StringType, onText(func(s string) string { return mapASCII(s, 'A', 'Z', 'a'-'A') })},
 		{"upperAscii", true, oneText, cel.StringType, onText(func(s string) string { return mapASCII(s, 'a', 'z', 'A'-'a') })},
@@ -109,11 +109,12 @@ func hostFunctions() []hostFunction {
 			return stringValue(strings.ReplaceAll(args[0].str, args[1].str, args[2].str))
 		}},
 		{"split", true, twoTexts, cel.ListType(cel.StringType), func(m *machine, args []value) value {
-			from := len(m.arena)
+			base := len(m.stack)
+			defer m.drop(base)
 			for part := range strings.SplitSeq(args[0].str, args[1].str) {
-				m.arena = append(m.arena, stringValue(part))
+				m.stack = append(m.stack, stringValue(part))
 			}
-			return span(kindList, from, len(m.arena))
+			return m.keep(kindList, m.stack[base:])
 		}},
 		{"join", true, []*cel.Type{cel.ListType(cel.StringType), cel.StringType}, cel.StringType, func(m *machine, args []value) value {
 			list, ok := m.texts(args[0])
@@ -128,19 +129,19 @@ func hostFunctions() []hostFunction {
 }
 
 // onPolicy makes a function of a question about a policy.
-func onPolicy(ask func(*iampolicy.Policy) bool) func(*machine, []value) value {
-	return func(m *machine, args []value) value {
+func onPolicy(name string, answer func(*iampolicy.Policy) bool) hostFunction {
+	return hostFunction{name, false, policyAlone, cel.BoolType, func(m *machine, args []value) value {
 		p, err := m.policy(args[0])
 		if p == nil {
 			return err
 		}
-		return boolValue(ask(p))
-	}
+		return boolValue(m.ask(name, p, nil, func(p *iampolicy.Policy, _ []string) bool { return answer(p) }))
+	}}
 }
 
 // onPolicyAndList makes a function of a question about a policy and a list.
-func onPolicyAndList(ask func(*iampolicy.Policy, []string) bool) func(*machine, []value) value {
-	return func(m *machine, args []value) value {
+func onPolicyAndList(name string, answer func(*iampolicy.Policy, []string) bool) hostFunction {
+	return hostFunction{name, false, policyList, cel.BoolType, func(m *machine, args []value) value {
 		p, err := m.policy(args[0])
 		if p == nil {
 			return err
@@ -149,8 +150,8 @@ func onPolicyAndList(ask func(*iampolicy.Policy, []string) bool) func(*machine, 
 		if !ok {
 			return errNoOverload
 		}
-		return boolValue(ask(p, list))
-	}
+		return boolValue(m.ask(name, p, list, answer))
+	}}
 }
 
 // onText makes a function of one that changes a text.
@@ -171,26 +172,12 @@ func mapASCII(s string, first, last, offset rune) string {
 // ageDays is the number of whole days since a time, given as a timestamp, as text
 // or as seconds or milliseconds since 1970; of a time to come it is negative.
 func ageDays(_ *machine, args []value) value {
-	var since time.Time
-	switch v := args[0]; v.kind {
-	case kindTime:
-		since = v.time()
-	case kindString:
-		t, err := timeOf(v.str)
-		if err != nil {
-			return errorValue("ageDays: %v", err)
-		}
-		since = t
-	case kindInt:
-		const milliseconds = 100_000_000_000 // as seconds this is the year 5138, as milliseconds 1973
-		if since = time.Unix(v.int(), 0); v.int() >= milliseconds {
-			since = time.UnixMilli(v.int())
-		}
-	default:
-		return errNoOverload
+	since := timeFrom(args[0])
+	if since.isError() {
+		return since
 	}
-	seconds := args[1].time().Unix() - since.Unix()
-	if args[1].time().Nanosecond() < since.Nanosecond() {
+	seconds := args[1].int() - since.int()
+	if args[1].sub < since.sub {
 		seconds--
 	}
 	const day = 24 * 60 * 60
@@ -207,7 +194,7 @@ func (m *machine) ports(v value) ([]ports, value) {
 	if !ok {
 		return nil, errNoOverload
 	}
-	list := make([]ports, 0, 8)
+	list := m.portList[:0]
 	for _, e := range elements {
 		switch e.kind {
 		case kindInt:
@@ -222,5 +209,6 @@ func (m *machine) ports(v value) ([]ports, value) {
 			return nil, errNoOverload
 		}
 	}
+	m.portList = list
 	return list, boolValue(true)
 }

@@ -141,7 +141,7 @@ func TestReadsOfOtherResources(t *testing.T) {
 			t.Errorf("of %s it reads %q (there: %v), want %q", of, got, ok, want)
 		}
 	}
-	if got := strings.Join(d.Reads, " "); got != "configuration.acl.owner.id configuration.keys.id" {
+	if got := strings.Join(d.Reads, " "); got != "configuration.acl.owner.id configuration.keys.id relationships" {
 		t.Errorf("it reads %q", got)
 	}
 	var problem string

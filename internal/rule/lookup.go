@@ -2,9 +2,9 @@ package rule
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/document"
 )
 
 // Lookup finds other resources of the item's account and Region, global ones
@@ -21,11 +21,11 @@ type Lookup interface {
 	Resources(resourceType string) ([]*knowngood.Resource, error)
 }
 
-// subject is an item under evaluation.
+// subject is what a look-up starts from: an item under evaluation.
 type subject struct {
-	*knowngood.Resource
-	now    time.Time
-	lookup Lookup
+	lookup        Lookup
+	relationships []knowngood.Relationship
+	projections   map[string]*document.Projection // of the resources that are looked up
 }
 
 // find gives a resource, nil if there is none. What of it the rule reads, as of
@@ -48,7 +48,7 @@ func (s *subject) find(of map[string][]string, resourceType, id string) (*knowng
 // that isn't found is an error, for the relationship says that it is there.
 func (s *subject) related(of map[string][]string, resourceType string) ([]*knowngood.Resource, error) {
 	var list []*knowngood.Resource
-	for _, rel := range s.Relationships {
+	for _, rel := range s.relationships {
 		if rel.Type != resourceType {
 			continue
 		}
@@ -99,4 +99,54 @@ func wasRead(r *knowngood.Resource, members []string) error {
 		return fmt.Errorf("of %s %s %s", r.Type, r.ID, why)
 	}
 	return nil
+}
+
+// Among is a Lookup over what a scan of one account and Region collected: all
+// resources of some types, save what could not be read.
+func Among(types []string, items []knowngood.Resource, failed []knowngood.ReadError) Lookup {
+	a := &among{collected: map[string]bool{}, byType: map[string][]*knowngood.Resource{}, byID: map[[2]string]*knowngood.Resource{}, missing: map[string]error{}}
+	for _, t := range types {
+		a.collected[t] = true
+	}
+	for i := range items {
+		r := &items[i]
+		a.byType[r.Type] = append(a.byType[r.Type], r)
+		a.byID[[2]string{r.Type, r.ID}] = r
+		if r.ARN != "" {
+			a.byID[[2]string{r.Type, r.ARN}] = r
+		}
+	}
+	for _, f := range failed {
+		if f.Path == "" && a.missing[f.Type] == nil { // else a member is, which the item tells
+			a.missing[f.Type] = f
+		}
+	}
+	return a
+}
+
+type among struct {
+	collected map[string]bool
+	byType    map[string][]*knowngood.Resource
+	byID      map[[2]string]*knowngood.Resource // by type and id, or ARN
+	missing   map[string]error                  // why some of a type may be
+}
+
+// Resource implements Lookup.
+func (a *among) Resource(resourceType, id string) (*knowngood.Resource, error) {
+	if r := a.byID[[2]string{resourceType, id}]; r != nil {
+		return r, nil
+	}
+	return nil, a.incomplete(resourceType)
+}
+
+// Resources implements Lookup.
+func (a *among) Resources(resourceType string) ([]*knowngood.Resource, error) {
+	return a.byType[resourceType], a.incomplete(resourceType)
+}
+
+func (a *among) incomplete(resourceType string) error {
+	if !a.collected[resourceType] {
+		return fmt.Errorf("%s was not collected", resourceType)
+	}
+	return a.missing[resourceType]
 }

@@ -1,7 +1,6 @@
 package rule
 
 import (
-	"encoding/json"
 	"net/url"
 	"strings"
 
@@ -19,9 +18,6 @@ func plainJSON(text string) string {
 	return text
 }
 
-// isJSON says whether a text is a JSON document.
-func isJSON(text string) bool { return json.Valid([]byte(text)) }
-
 // policyText gives the text of a policy that an item holds as text or as the
 // document itself.
 func (m *machine) policyText(v value) (string, bool) {
@@ -35,7 +31,7 @@ func (m *machine) policyText(v value) (string, bool) {
 }
 
 // maxPolicies bounds the policies that a machine remembers.
-const maxPolicies = 512
+const maxPolicies = 1024
 
 // policy parses a policy's text, or remembers it: most roles of an account trust
 // the same few services by the same few documents.
@@ -54,8 +50,9 @@ func (m *machine) policy(v value) (*iampolicy.Policy, value) {
 	} else {
 		known.policy, known.err = p, boolValue(true)
 	}
-	if m.policies == nil || len(m.policies) >= maxPolicies {
-		m.policies = map[string]parsedPolicy{}
+	if len(m.policies) >= maxPolicies {
+		clear(m.policies)
+		clear(m.answers)
 	}
 	m.policies[strings.Clone(text)] = known
 	return known.policy, known.err
@@ -65,6 +62,26 @@ func (m *machine) policy(v value) (*iampolicy.Policy, value) {
 type parsedPolicy struct {
 	policy *iampolicy.Policy
 	err    value
+}
+
+// ask asks a policy a question, or remembers the answer.
+func (m *machine) ask(function string, p *iampolicy.Policy, list []string, answer func(*iampolicy.Policy, []string) bool) bool {
+	from := len(m.scratch)
+	for _, s := range list {
+		m.scratch = append(append(m.scratch, s...), 0)
+	}
+	q := question{function, p, m.scratched(from)}
+	known, ok := m.answers[q]
+	if !ok {
+		if len(m.answers) >= 4*maxPolicies {
+			clear(m.answers)
+		}
+		known = answer(p, list)
+		q.list = strings.Clone(q.list)
+		m.answers[q] = known
+	}
+	m.scratch = m.scratch[:from]
+	return known
 }
 
 // deniesInsecureTransport says whether a policy denies everyone every action of
@@ -105,59 +122,4 @@ func hasAll(actions []string) bool {
 func isInsecure(c iampolicy.Condition) bool {
 	return (c.Operator.Test == iampolicy.Bool || c.Operator.Test == iampolicy.StringEquals) && c.Operator.Set == iampolicy.NoSet &&
 		strings.EqualFold(c.Key, "aws:SecureTransport") && len(c.Values) == 1 && strings.EqualFold(c.Values[0], "false")
-}
-
-// decode reads a JSON document that an item holds as text.
-func (m *machine) decode(text string) value {
-	d := json.NewDecoder(strings.NewReader(plainJSON(text)))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil || d.More() {
-		return errorValue("json: the text is no JSON document")
-	}
-	return m.fromJSON(v)
-}
-
-func (m *machine) fromJSON(v any) value {
-	switch v := v.(type) {
-	case bool:
-		return boolValue(v)
-	case json.Number:
-		if i, err := v.Int64(); err == nil {
-			return intValue(i)
-		}
-		f, err := v.Float64()
-		if err != nil {
-			return errorValue("the number %s is out of range", v)
-		}
-		return doubleValue(f)
-	case string:
-		return stringValue(v)
-	case []any:
-		elements := make([]value, len(v))
-		for i, e := range v {
-			elements[i] = m.fromJSON(e)
-		}
-		return m.list(elements...)
-	case map[string]any:
-		var entries []value
-		for key, e := range v {
-			if e != nil {
-				entries = append(entries, stringValue(key), m.fromJSON(e))
-			}
-		}
-		from := len(m.arena)
-		m.arena = append(m.arena, entries...)
-		return span(kindMap, from, len(m.arena))
-	}
-	return value{kind: kindNull}
-}
-
-// jsonOf is a value as JSON.
-func (m *machine) jsonOf(v value) string {
-	raw, err := json.Marshal(m.native(v))
-	if err != nil {
-		return ""
-	}
-	return string(raw)
 }

@@ -14,8 +14,8 @@ import (
 // elements of a list counted as the list, and what json decodes as what it is
 // decoded from. It follows the variables of macros such as exists.
 type walker struct {
-	bound   map[string]place    // of each macro's variable
-	reads   map[string][]string // by the type of another resource, "" for the item
+	bound   map[string]place      // of each macro's variable
+	reads   map[string][][]string // paths by the type of another resource, "" for the item
 	problem string
 }
 
@@ -72,11 +72,28 @@ func (w *walker) placeOfCall(c ast.CallExpr) place {
 			w.expr(a)
 		}
 		if w.reads[resourceType] == nil {
-			w.reads[resourceType] = []string{}
+			w.reads[resourceType] = [][]string{}
+		}
+		if name == "related" {
+			w.reads[""] = append(w.reads[""], []string{"relationships"})
 		}
 		return place{resource: resourceType, known: true}
 	}
 	return place{}
+}
+
+// joined are paths as texts, sorted.
+func joined(paths [][]string) []string {
+	list := make([]string, len(paths))
+	for i, p := range paths {
+		list[i] = strings.Join(p, ".")
+	}
+	return sorted(list)
+}
+
+func sorted(list []string) []string {
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 func literalText(e ast.Expr) (string, bool) {
@@ -89,7 +106,7 @@ func literalText(e ast.Expr) (string, bool) {
 
 func (w *walker) expr(e ast.Expr) {
 	if p := w.place(e); p.known {
-		w.reads[p.resource] = append(w.reads[p.resource], strings.Join(p.members, "."))
+		w.reads[p.resource] = append(w.reads[p.resource], p.members)
 		return
 	}
 	switch e.Kind() {

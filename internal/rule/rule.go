@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/knowngood/knowngood"
 )
@@ -19,6 +18,7 @@ const maxAnnotation = 256
 type Rule struct {
 	Definition *Definition
 	params     map[string]any
+	engine     *engine // for this rule alone
 }
 
 // value is a parameter's text as what CEL sees.
@@ -102,6 +102,7 @@ func Compile(d *Definition, params map[string]string) (*Rule, error) {
 	if len(problems) > 0 {
 		return nil, knowngood.E(knowngood.Invalid, "rule "+d.Identifier, "%s", strings.Join(problems, "; "))
 	}
+	r.engine = newEngine([]Active{{Name: d.Name, Rule: r}})
 	return r, nil
 }
 
@@ -125,75 +126,19 @@ func (r *Rule) Reads() []string { return slices.Clone(r.Definition.Reads) }
 // A deleted item and one of another type are NOT_APPLICABLE. Members that could
 // not be read, and errors, make INSUFFICIENT_DATA.
 func (r *Rule) Evaluate(item *knowngood.Resource, now time.Time, lookup Lookup) knowngood.Evaluation {
-	out := knowngood.Evaluation{Rule: r.Definition.Name, Resource: item.Key(), Time: now.UTC()}
-	out.Compliance, out.Annotation = r.verdict(&subject{item, now, lookup})
-	out.Annotation = shorten(out.Annotation)
+	out := knowngood.Evaluation{Rule: r.Definition.Name, Resource: item.Key(), Compliance: knowngood.NotApplicable, Time: now.UTC()}
+	switch {
+	case item.Status == knowngood.ItemDeleted:
+		out.Annotation = isDeleted
+	case !slices.Contains(r.Definition.ResourceTypes, item.Type):
+		out.Annotation = "the rule does not look at " + item.Type
+	default:
+		return r.engine.evaluate(item, now, lookup)[0]
+	}
 	return out
 }
 
-func (r *Rule) verdict(item *subject) (knowngood.Compliance, string) {
-	d := r.Definition
-	if item.Status == knowngood.ItemDeleted {
-		return knowngood.NotApplicable, "the resource is deleted"
-	}
-	if !slices.Contains(d.ResourceTypes, item.Type) {
-		return knowngood.NotApplicable, "the rule does not look at " + item.Type
-	}
-	vars, err := r.vars(item)
-	if err != nil {
-		return knowngood.InsufficientData, err.Error()
-	}
-	if d.applies != nil {
-		applies, why := d.applies.holds(item, vars)
-		if why != "" {
-			return knowngood.InsufficientData, why
-		}
-		if !applies {
-			return knowngood.NotApplicable, ""
-		}
-	}
-	compliant, why := d.compliant.holds(item, vars)
-	if why != "" {
-		return knowngood.InsufficientData, why
-	}
-	if compliant {
-		return knowngood.Compliant, ""
-	}
-	return knowngood.NonCompliant, d.annotate(item, vars)
-}
-
-// annotate gives the text of a NON_COMPLIANT verdict. The verdict stands where
-// the text can't be made: the title then says it.
-func (d *Definition) annotate(item *subject, vars any) string {
-	if d.annotation == nil || unread(item.Unread, d.annotation.reads) != "" {
-		return d.Title
-	}
-	v, _, err := d.annotation.program.Eval(vars)
-	if err != nil {
-		return d.Title
-	}
-	s, ok := v.Value().(string)
-	if !ok {
-		return d.Title
-	}
-	return s
-}
-
-// holds runs a predicate. A reason that is not empty says why it has no value.
-func (e *expression) holds(item *subject, vars any) (value bool, why string) {
-	if why := unread(item.Unread, e.reads); why != "" {
-		return false, why
-	}
-	v, _, err := e.program.Eval(vars)
-	if err != nil {
-		return false, "the rule could not be evaluated: " + err.Error()
-	}
-	b, ok := v.Value().(bool)
-	if !ok {
-		return false, fmt.Sprintf("the rule could not be evaluated: it gave %s, not a boolean", v.Type().TypeName())
-	}
-	return b, ""
-}
+const isDeleted = "the resource is deleted"
 
 // unread names a member that is read and that could not be.
 func unread(failed []knowngood.ReadError, reads []string) string {
@@ -214,63 +159,4 @@ func unread(failed []knowngood.ReadError, reads []string) string {
 // overlap says whether one path is the other or lies within it.
 func overlap(a, b string) bool {
 	return a == "" || b == "" || a == b || strings.HasPrefix(a, b+".") || strings.HasPrefix(b, a+".")
-}
-
-// view is an item as expressions see it. Null members are not there, so that
-// has() tells the same of null and of absent.
-func view(item *knowngood.Resource) map[string]any {
-	v := map[string]any{
-		"accountId":                  item.AccountID,
-		"awsRegion":                  item.Region,
-		"resourceType":               item.Type,
-		"resourceId":                 item.ID,
-		"configurationItemStatus":    string(item.Status),
-		"tags":                       item.Tags,
-		"configuration":              withoutNull(item.Configuration),
-		"supplementaryConfiguration": withoutNull(item.Supplementary),
-	}
-	if item.Tags == nil {
-		v["tags"] = map[string]string{}
-	}
-	for key, s := range map[string]string{"arn": item.ARN, "resourceName": item.Name, "availabilityZone": item.AvailabilityZone} {
-		if s != "" {
-			v[key] = s
-		}
-	}
-	if item.CreationTime != nil {
-		v["resourceCreationTime"] = *item.CreationTime
-	}
-	relationships := make([]any, len(item.Relationships))
-	for i, r := range item.Relationships {
-		relationships[i] = map[string]any{"resourceType": r.Type, "resourceId": r.ID, "resourceName": r.Name, "relationshipName": r.RelationshipName}
-	}
-	v["relationships"] = relationships
-	return v
-}
-
-func withoutNull(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for k, e := range v {
-			if e != nil {
-				out[k] = withoutNull(e)
-			}
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, e := range v {
-			out[i] = withoutNull(e)
-		}
-		return out
-	}
-	return v
-}
-
-func shorten(s string) string {
-	if utf8.RuneCountInString(s) <= maxAnnotation {
-		return s
-	}
-	return string([]rune(s)[:maxAnnotation-1]) + "…"
 }

@@ -53,6 +53,7 @@ func (a Active) types() []string {
 type Set struct {
 	byName map[string]Active
 	byType map[string][]Active
+	engine *engine
 }
 
 // NewSet puts rules in force. The error, of kind knowngood.Invalid, names a rule
@@ -71,6 +72,7 @@ func NewSet(active []Active) (*Set, error) {
 	for _, list := range s.byType {
 		slices.SortFunc(list, func(a, b Active) int { return cmp.Compare(a.Name, b.Name) })
 	}
+	s.engine = newEngine(active)
 	return s, nil
 }
 
@@ -122,15 +124,12 @@ func (s *Set) Readers(resourceType string) []Active {
 }
 
 // Evaluate gives the verdicts of all rules that look at an item and have it in
-// scope, in the order of the rules' names.
+// scope, in the order of the rules' names. To evaluate many, take a Sweep.
 func (s *Set) Evaluate(item *knowngood.Resource, now time.Time, lookup Lookup) []knowngood.Evaluation {
-	var out []knowngood.Evaluation
-	for _, a := range s.byType[item.Type] {
-		if a.Scope.Covers(item) {
-			out = append(out, a.Evaluate(item, now, lookup))
-		}
+	if s.engine == nil || s.engine.types[item.Type] == nil {
+		return nil
 	}
-	return out
+	return s.engine.evaluate(item, now, lookup)
 }
 
 // Evaluate gives the rule's verdict under its own name.

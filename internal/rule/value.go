@@ -16,7 +16,7 @@ const (
 	kindInt      // num holds an int64
 	kindDouble   // num holds the bits of a float64
 	kindString   // str
-	kindTime     // num holds seconds since 1970, sub the nanoseconds in the second
+	kindTime     // num holds seconds since 1970, sub the nanoseconds in the second, str the offset from UTC if it was written with one
 	kindDuration // num holds nanoseconds
 	kindList     // elements in the machine's arena: see span
 	kindMap      // keys and values, in turn, in the arena
@@ -35,13 +35,7 @@ type value struct {
 	str  string
 }
 
-var kindNames = [...]string{"error", "null_type", "bool", "int", "double", "string", "timestamp", "duration", "list", "map", "list", "map"}
-
-func (v value) typeName() string { return kindNames[v.kind] }
-
 func (v value) isError() bool { return v.kind == kindError }
-func (v value) isTrue() bool  { return v.kind == kindBool && v.num == 1 }
-func (v value) isFalse() bool { return v.kind == kindBool && v.num == 0 }
 
 func boolValue(b bool) value {
 	if b {
@@ -55,8 +49,14 @@ func doubleValue(f float64) value { return value{kind: kindDouble, num: math.Flo
 func stringValue(s string) value  { return value{kind: kindString, str: s} }
 
 func timeValue(t time.Time) value {
-	return value{kind: kindTime, num: uint64(t.Unix()), sub: uint32(t.Nanosecond())}
+	v := value{kind: kindTime, num: uint64(t.Unix()), sub: uint32(t.Nanosecond())}
+	if _, offset := t.Zone(); offset != 0 {
+		v.str = t.Format(offsetForm)
+	}
+	return v
 }
+
+const offsetForm = "-07:00"
 
 func durationValue(d time.Duration) value { return value{kind: kindDuration, num: uint64(d)} }
 
@@ -66,8 +66,17 @@ func errorValue(format string, args ...any) value {
 
 func (v value) int() int64              { return int64(v.num) }
 func (v value) double() float64         { return math.Float64frombits(v.num) }
-func (v value) time() time.Time         { return time.Unix(int64(v.num), int64(v.sub)).UTC() }
 func (v value) duration() time.Duration { return time.Duration(v.num) }
+
+func (v value) time() time.Time {
+	t := time.Unix(int64(v.num), int64(v.sub)).UTC()
+	if v.str != "" {
+		if zone, err := time.Parse(offsetForm, v.str); err == nil {
+			return t.In(zone.Location())
+		}
+	}
+	return t
+}
 
 // span is where in the arena a list's elements, or a map's keys and values, are.
 func span(k kind, from, to int) value {

@@ -34,6 +34,10 @@ func (c *Cursor) Next() (Next, error) { return c.m.next() }
 // Log is the log so far. It must not be changed.
 func (c *Cursor) Log() []knowngood.LogEntry { return c.log }
 
+// Variables are the values of the document's variables so far. They must not be
+// changed.
+func (c *Cursor) Variables() map[string]any { return c.m.vars }
+
 // Fork is another run that has come the same way.
 func (c *Cursor) Fork() *Cursor {
 	m := *c.m

@@ -240,6 +240,9 @@ func (d *drive) call(ctx context.Context, next Next) (*EndResult, error) {
 		if err != nil && ctx.Err() != nil {
 			return nil, errors.Join(ctx.Err(), d.flush(ctx, knowngood.RunInProgress, "", nil))
 		}
+		if rejected(err) {
+			return nil, d.locked(ctx, next, err)
+		}
 		return nil, d.received(next, call, response, err)
 	}
 	if d.Settler != nil {
@@ -296,6 +299,8 @@ func (d *drive) send(ctx context.Context, next Next, call CallRequest, nth int) 
 	switch {
 	case err == nil:
 		return nil, d.received(next, call, response, nil)
+	case rejected(err):
+		return nil, d.locked(ctx, next, err)
 	case definite(err):
 		if reason := d.isThere(call, err); reason != "" {
 			return nil, d.outcome(next, call, nil, nil, reason)
@@ -328,6 +333,8 @@ func (d *drive) settle(ctx context.Context, next Next, sent *CallError, nth int)
 		s, err = d.Settler.Settle(d.callContext(ctx, next.Step), d.Caller, d.RunID, *intent)
 	}
 	switch {
+	case rejected(err):
+		return nil, d.locked(ctx, next, err)
 	case err != nil:
 		return nil, errors.Join(err, d.flush(ctx, knowngood.RunInProgress, "", nil))
 	case s.Known:
@@ -365,7 +372,22 @@ func definite(err error) bool {
 	if !errors.As(err, &e) {
 		return false
 	}
-	return e.Code == awsapi.CodeNoCredentials || e.Refused()
+	return e.Refused()
+}
+
+// rejected says that AWS did not accept the credentials of a call.
+func rejected(err error) bool {
+	var e *awsapi.Error
+	return errors.As(err, &e) && e.Credentials()
+}
+
+// locked leaves the run where it is, for a later Run with good credentials: that
+// they are bad says nothing about the step, and a way back would fail on them
+// too. The intent of a write stays open, and is settled then.
+func (d *drive) locked(ctx context.Context, next Next, err error) error {
+	out := (&knowngood.Error{Kind: knowngood.Credentials, Op: "run " + d.RunID + ", step " + next.Step, Err: err}).
+		WithHint("sign in again and apply the plan once more: its run goes on where it stopped")
+	return errors.Join(out, d.flush(ctx, knowngood.RunInProgress, "", nil))
 }
 
 func callError(err error) *CallError {

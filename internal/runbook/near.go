@@ -6,6 +6,10 @@ import (
 	"strings"
 )
 
+// Near says which of the names are spelled like a name, for the end of a message:
+// "; did you mean X?", or nothing.
+func Near(name string, names []string) string { return near(name, names) }
+
 // near says which of the names are spelled like a name, for the end of a
 // message: "; did you mean X?", or nothing.
 func near(name string, names []string) string {

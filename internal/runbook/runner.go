@@ -68,7 +68,9 @@ type Runner struct {
 // ends, whose error it then returns; the log can then be taken up by another
 // Run. The result's State is RunWaiting, RunOutcomeUnknown or RunNeedsOperator
 // for a run that has not ended. A failed run is a result, not an error. An
-// error of kind Conflict says that another worker has the run.
+// error of kind Conflict says that another worker has the run; one of kind
+// Credentials that AWS did not accept them, which fails no step: another Run
+// with good ones goes on.
 func (r *Runner) Run(ctx context.Context) (EndResult, error) {
 	entries, err := r.Log.Entries(ctx, r.RunID)
 	if err != nil {

@@ -42,7 +42,9 @@ func (c *call) scale(name string) {
 	if !ok {
 		return
 	}
-	c.who.ARN = c.scalingRole()
+	own := *c // the caller's call stays the caller's
+	own.who.ARN = c.scalingRole()
+	c = &own
 	g.Members = maps.Clone(g.Members)
 	var next earliest
 	for _, id := range sorted(g.Members) {

@@ -66,6 +66,7 @@ func (s *rolling) run() time.Time {
 		r.Moved = s.now
 	}
 	s.drop()
+	s.surge = min(s.surge, int64(len(r.Old)))
 	if deadline := r.Moved.Add(refreshPatience); !s.now.Before(deadline) {
 		s.fail("There is no progress: " + waits)
 		return s.now.Add(time.Nanosecond) // a rollback begins at once

@@ -306,6 +306,10 @@ func parseTags(v any) (tagSet, error) {
 	return out, nil
 }
 
+// makesSeveral are the operations that make, and tag, more than one kind of
+// resource.
+var makesSeveral = []string{"RunInstances", "CreateImage", "CopyImage"}
+
 // newTags reads TagSpecifications for a resource type.
 func (c *call) newTags(resourceType string) (tagSet, error) {
 	out := tagSet{}
@@ -317,7 +321,7 @@ func (c *call) newTags(resourceType string) (tagSet, error) {
 		if len(objects(spec["Tags"])) == 0 {
 			return nil, failure(400, "InvalidParameterValue", "Tag specification must have at least one tag")
 		}
-		if t != resourceType && c.operation.Name != "RunInstances" {
+		if t != resourceType && !slices.Contains(makesSeveral, c.operation.Name) {
 			return nil, failure(400, "InvalidParameterValue", "'%s' is not a valid taggable resource type for this operation.", t)
 		}
 		if t != resourceType {

@@ -312,7 +312,7 @@ func createImage(c *call) (map[string]any, error) {
 		img.IMDS = base.IMDS
 	}
 	if inst.State == "running" && !c.bool("NoReboot") {
-		r.change(c.now, func(i *instance) { i.Checked = c.now.Add(instanceReboot + instanceChecks) })
+		r.change(c.now, func(i *instance) { i.reboot(c.now) })
 	}
 	text := "Created by CreateImage(" + id + ")"
 	for _, d := range c.devices(c.now, id)[id] {

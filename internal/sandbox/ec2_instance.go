@@ -15,7 +15,8 @@ type instance struct {
 	Index       int64     `json:"launchIndex,omitempty"`
 	Token       string    `json:"clientToken,omitempty"`
 	Launched    time.Time `json:"launched"`
-	Checked     time.Time `json:"checked,omitzero"` // when the status checks have passed
+	Checked     time.Time `json:"checked,omitzero"`  // when the status checks have passed
+	Rebooted    time.Time `json:"rebooted,omitzero"` // last; a start is no reboot
 	Type        string    `json:"type"`
 	Zone        string    `json:"zone"`
 	Image       string    `json:"image"`

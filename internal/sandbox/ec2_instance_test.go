@@ -397,3 +397,31 @@ func TestRegionsAndZones(t *testing.T) {
 	}
 	w.fails("InvalidParameterValue", "ec2", "DescribeAvailabilityZones", object{"ZoneNames": ids("eu-west-1z")})
 }
+
+// Each filter that a table names works on what there is.
+func TestEveryFilterCanBeAskedFor(t *testing.T) {
+	w := newWorld(t)
+	i := w.launch(object{"TagSpecifications": []any{object{"ResourceType": "instance", "Tags": []any{object{"Key": "a", "Value": "b"}}}}})
+	v := w.newVolume(object{"Size": int64(1)})
+	w.do("ec2", "ModifyVolume", object{"VolumeId": v, "Size": int64(2)})
+	w.do("ec2", "CreateImage", object{"InstanceId": i, "Name": "golden"})
+	w.do("ec2", "AssociateAddress", object{"AllocationId": w.do("ec2", "AllocateAddress", nil)["AllocationId"], "InstanceId": i})
+	w.do("ec2", "CreateLaunchTemplate", object{"LaunchTemplateName": "web", "LaunchTemplateData": object{"ImageId": linux}})
+	seen := 0
+	for operation, names := range map[string][]string{
+		"DescribeInstances": sorted(instances.filters), "DescribeVolumes": sorted(volumes.filters), "DescribeSnapshots": sorted(snapshots.filters), "DescribeImages": sorted(imageFilters),
+		"DescribeSecurityGroups": sorted(securityGroups.filters), "DescribeSubnets": sorted(subnets.filters), "DescribeVpcs": sorted(vpcs.filters), "DescribeAddresses": sorted(addresses.filters),
+		"DescribeLaunchTemplates": sorted(templates.filters), "DescribeInstanceTypes": sorted(instanceTypeFilters), "DescribeVolumesModifications": sorted(modifications.filters),
+	} {
+		for _, name := range names {
+			for _, l := range w.do("ec2", operation, object{"Filters": by(name, "*")}) {
+				if list, ok := l.([]any); ok && len(list) > 0 {
+					seen++
+				}
+			}
+		}
+	}
+	if seen < 120 {
+		t.Errorf("only %d filters found something", seen)
+	}
+}

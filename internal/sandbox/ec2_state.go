@@ -119,6 +119,11 @@ func stopInstances(c *call) (map[string]any, error) {
 	})
 }
 
+// reboot restarts what runs: its checks have to pass again.
+func (i *instance) reboot(at time.Time) {
+	i.Rebooted, i.Checked = at, at.Add(instanceReboot+instanceChecks)
+}
+
 func rebootInstances(c *call) (map[string]any, error) {
 	_, err := c.eachInstance("", func(id string, i instance) error {
 		if i.State != "running" && i.State != "pending" {
@@ -126,7 +131,7 @@ func rebootInstances(c *call) (map[string]any, error) {
 		}
 		return nil
 	}, func(_ string, r *record[instance], _ instance) {
-		r.change(c.now, func(i *instance) { i.Checked = c.now.Add(instanceReboot + instanceChecks) })
+		r.change(c.now, func(i *instance) { i.reboot(c.now) })
 	})
 	if err != nil {
 		return nil, err

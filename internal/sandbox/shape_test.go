@@ -9,7 +9,7 @@ import (
 )
 
 // unlisted are values that AWS documents and its models lack.
-var unlisted = map[string]bool{"PermissionsBoundaryAttachmentType Policy": true}
+var unlisted = map[string]bool{"PlatformValues windows": true, "PermissionsBoundaryAttachmentType Policy": true}
 
 // misfits are the places where an answer isn't what the model says: members that
 // it has not, values of other types or outside of an enumeration.

@@ -93,7 +93,7 @@ func TestAnEngineRunsAutomations(t *testing.T) {
 	}
 	report := func(status, ask, rest string) error {
 		return x.Report(AutomationProgress{Status: status, CurrentStep: "ask", Outputs: map[string][]string{"rest.Done": {"yes"}}, Steps: []AutomationStep{
-			{Name: "ask", Action: "aws:approve", Status: ask, Start: w.clock.Now()}, {Name: "rest", Action: "aws:sleep", Status: rest}}})
+			{Name: "ask", Action: "aws:approve", Status: ask, Start: w.clock.Now()}, {Name: "rest", Action: "aws:sleep", Status: rest}, {Name: "inner", Action: "aws:sleep", Status: "Pending"}}})
 	}
 	if err := report("Dancing", "Waiting", "Pending"); err == nil {
 		t.Error("a status that there is not was taken")
@@ -209,7 +209,7 @@ func TestTagsOfSystemsManager(t *testing.T) {
 			t.Errorf("%s: %v", kind, got)
 		}
 		var many []any
-		for i := range 51 {
+		for i := range 50 { // and one that is there
 			many = append(many, object{"Key": "k" + strings.Repeat("k", i), "Value": ""})
 		}
 		w.fails("TooManyTagsError", "ssm", "AddTagsToResource", with("Tags", many))

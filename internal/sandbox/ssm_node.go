@@ -16,10 +16,11 @@ import (
 // no API says of an instance, tags do, since only the sandbox reads them:
 //
 //	sandbox:ssm-agent  none: there is no agent; lost: it has lost its connection
-//	sandbox:os         an OperatingSystem of patch baselines, AMAZON_LINUX_2023 by default
+//	sandbox:os         an OperatingSystem of patch baselines; by default WINDOWS if
+//	                   the image is of Windows, else AMAZON_LINUX_2023
 //
-// A node whose instance doesn't run has lost its connection; one whose instance
-// is terminated is no node any more.
+// A node whose instance doesn't run, or reboots, has lost its connection; one
+// whose instance is terminated is no node any more.
 const (
 	agentTag = "sandbox:ssm-agent"
 	osTag    = "sandbox:os"
@@ -87,6 +88,9 @@ func (c *call) node(id string, at time.Time) (node, bool) {
 			n.registered = since.Add(agentStart)
 		}
 	}
+	if up := i.Rebooted.Add(instanceReboot); n.online && since.Before(up) {
+		since, n.pinged = up, i.Rebooted
+	}
 	n.online = n.online && !since.Add(agentStart).After(at) && i.Tags[agentTag] != "lost"
 	if n.online {
 		n.pinged = at.Truncate(time.Minute)
@@ -118,6 +122,9 @@ func (c *call) mayBeManaged(id string, i instance, at time.Time) bool {
 func nodeOS(i instance) string {
 	if os := i.Tags[osTag]; operatingSystems[os].platform != "" {
 		return os
+	}
+	if i.Platform == "Windows" {
+		return "WINDOWS"
 	}
 	return defaultOS
 }

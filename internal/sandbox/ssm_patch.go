@@ -55,7 +55,7 @@ const imageAge = 90 * 24 * time.Hour
 func (c *call) installedOn(n node, p product) installed {
 	_, have, _ := c.home().SSM.Packages.live(n.id, c.now)
 	if i, ok := have[p.name]; ok && i.Month != 0 {
-		if i.Reboot && n.booted().After(i.At) {
+		if i.Reboot && !n.booted().Before(i.At) {
 			i.Reboot = false
 		}
 		return i
@@ -70,7 +70,12 @@ func (c *call) installedOn(n node, p product) installed {
 }
 
 // booted is when a node's system was last started.
-func (n node) booted() time.Time { return n.instance.Launched }
+func (n node) booted() time.Time {
+	if n.instance.Rebooted.After(n.instance.Launched) {
+		return n.instance.Rebooted
+	}
+	return n.instance.Launched
+}
 
 // survey says how a node stands against a baseline.
 func (c *call) survey(n node, b baseline) []patchItem {

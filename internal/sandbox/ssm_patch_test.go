@@ -76,7 +76,22 @@ func TestANodeIsPatched(t *testing.T) {
 	if s := w.patchState(i); s["InstalledPendingRebootCount"] != int64(0) || s["InstalledCount"] == int64(0) {
 		t.Errorf("%v", s)
 	}
-	want := []string{"non_compliant", "non_compliant", "non_compliant", "compliant"} // pending reboots don't comply
+	// A reboot does as well as a start.
+	w.clock.Advance(60 * 24 * time.Hour)
+	w.patchRun("Install", "NoReboot", i)
+	if s := w.patchState(i); s["InstalledPendingRebootCount"] == int64(0) {
+		t.Errorf("%v", s)
+	}
+	w.do("ec2", "RebootInstances", object{"InstanceIds": ids(i)})
+	if got := w.ping(i); got != "ConnectionLost" {
+		t.Errorf("while it reboots it is %v", got)
+	}
+	w.clock.Advance(instanceReboot + agentStart)
+	w.patchRun("Scan", "", i)
+	if s := w.patchState(i); s["InstalledPendingRebootCount"] != int64(0) || w.ping(i) != "Online" {
+		t.Errorf("%v", s)
+	}
+	want := []string{"non_compliant", "non_compliant", "non_compliant", "compliant", "non_compliant", "compliant"} // pending reboots don't comply
 	var got []string
 	for _, e := range *events {
 		if f := strings.Fields(e); f[0] == "Configuration" {
@@ -183,6 +198,11 @@ func TestPatchBaselines(t *testing.T) {
 	if len(own["BaselineIdentities"].([]any)) != 1 || at(aws, "BaselineIdentities.0.BaselineName") != "AWS-DefaultPatchBaseline" || at(aws, "BaselineIdentities.0.DefaultBaseline") != true {
 		t.Errorf("%v, %v", own, aws)
 	}
+	theirs := at(aws, "BaselineIdentities.0.BaselineId")
+	if got := w.do("ssm", "GetPatchBaseline", object{"BaselineId": theirs}); got["Name"] != "AWS-DefaultPatchBaseline" || at(got, "ApprovalRules.PatchRules.0.ApproveAfterDays") != int64(7) {
+		t.Errorf("%v", got)
+	}
+	w.fails("InvalidResourceId", "ssm", "UpdatePatchBaseline", object{"BaselineId": theirs, "Name": "mine"})
 	w.do("ssm", "RegisterDefaultPatchBaseline", object{"BaselineId": b})
 	if got := w.do("ssm", "GetDefaultPatchBaseline", object{"OperatingSystem": "AMAZON_LINUX_2023"})["BaselineId"]; got != b {
 		t.Errorf("the default is %v", got)
@@ -202,6 +222,33 @@ func TestPatchBaselines(t *testing.T) {
 	w.fails("InvalidFilter", "ssm", "DescribeInstancePatches", object{"InstanceId": in1, "Filters": []any{object{"Key": "Colour", "Values": ids("red")}}})
 	w.fails("InvalidInstanceId", "ssm", "DescribeInstancePatches", object{"InstanceId": w.launch(object{})})
 	w.fails("NotImplemented", "ssm", "GetDeployablePatchSnapshotForInstance", object{"InstanceId": in1, "SnapshotId": "0"})
+}
+
+func TestWhenAPatchIsApproved(t *testing.T) {
+	day := func(n int) time.Time { return time.Date(2026, 11, n, 17, 0, 0, 0, time.UTC) }
+	week := int64(7)
+	p := patch{product: product{name: "curl", class: "Security", severity: "Medium"}, os: defaultOS, id: "curl.x86_64:0:8-1", title: "curl.x86_64", cves: []string{"CVE-2026-90001"}, released: day(3)}
+	class := []object{{"Key": "CLASSIFICATION", "Values": ids("Security")}}
+	for name, c := range map[string]struct {
+		b    baseline
+		at   time.Time
+		want string // level; "": not approved
+	}{
+		"too young":              {baseline{Rules: []baselineRule{{Filters: class, AfterDays: &week}}}, day(10).Add(-time.Second), ""},
+		"old enough":             {baseline{Rules: []baselineRule{{Filters: class, AfterDays: &week, Level: "HIGH"}}}, day(10), "HIGH"},
+		"until its day":          {baseline{Rules: []baselineRule{{Filters: class, Until: "2026-11-03"}}}, day(4), "UNSPECIFIED"},
+		"until the day before":   {baseline{Rules: []baselineRule{{Filters: class, Until: "2026-11-02"}}}, day(4), ""},
+		"another class":          {baseline{Rules: []baselineRule{{Filters: []object{{"Key": "CLASSIFICATION", "Values": ids("Bugfix")}}, Until: "2026-12-01"}}}, day(4), ""},
+		"filtered for all rules": {baseline{GlobalFilters: []object{{"Key": "SEVERITY", "Values": ids("Critical")}}, Rules: []baselineRule{{Filters: class, Until: "2026-12-01"}}}, day(4), ""},
+		"named":                  {baseline{Approved: []string{"CVE-2026-90001"}, ApprovedLevel: "LOW"}, day(4), "LOW"},
+		"named by a pattern":     {baseline{Approved: []string{"curl*"}, ApprovedLevel: "LOW"}, day(4), "LOW"},
+		"named and rejected":     {baseline{Approved: []string{"curl*"}, Rejected: []string{"curl.x86_64"}, ApprovedLevel: "LOW"}, day(4), ""},
+	} {
+		level, ok := c.b.approves(p, c.at)
+		if level != c.want || ok != (c.want != "") {
+			t.Errorf("%s: %q, %v, want %q", name, level, ok, c.want)
+		}
+	}
 }
 
 // Each system has patches at any time, and what its default baseline approves is

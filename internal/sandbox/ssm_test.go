@@ -384,7 +384,11 @@ func TestACommandIsCancelled(t *testing.T) {
 	a, b := w.managed(), w.managed()
 	id := w.send(object{"InstanceIds": ids(a, b), "MaxConcurrency": "1"})
 	w.clock.Advance(commandDelivery)
+	events := w.heard("status")
 	w.do("ssm", "CancelCommand", object{"CommandId": id})
+	if want := "EC2 Command Status-change Notification Cancelling"; (*events)[len(*events)-1] != want {
+		t.Errorf("events %v", *events)
+	}
 	if got := w.standing(id); got != "Cancelling/Cancelling Cancelled:1 Cancelling:1" {
 		t.Error(got)
 	}

@@ -186,6 +186,13 @@ var resourceAttributes = []string{
 	"Type", "Properties", "DependsOn", "Condition", "Metadata", "DeletionPolicy", "UpdatePolicy", "UpdateReplacePolicy", "CreationPolicy",
 }
 
+// otherConfigTypes are the types of AWS::Config that are not read, from
+// CloudFormation's resource type reference.
+var otherConfigTypes = []string{
+	"AWS::Config::AggregationAuthorization", "AWS::Config::ConfigurationAggregator", "AWS::Config::ConfigurationRecorder", "AWS::Config::DeliveryChannel",
+	"AWS::Config::OrganizationConfigRule", "AWS::Config::StoredQuery",
+}
+
 func (l *loader) resource(f field) {
 	n := f.value
 	if n.kind != mapNode {
@@ -212,6 +219,10 @@ func (l *loader) resource(f field) {
 		"AWS::Config::ConformancePack":             l.pack,
 		"AWS::Config::OrganizationConformancePack": l.organizationPack,
 	}[text(typ.scalar)]
+	if t := text(typ.scalar); read == nil && strings.HasPrefix(t, "AWS::Config::") && !slices.Contains(otherConfigTypes, t) {
+		l.add(typ.pos, "one of AWS Config's types", "there is no resource type %s", t)
+		return
+	}
 	if read == nil {
 		l.t.Others = append(l.t.Others, Other{f.pos, f.name, text(typ.scalar)})
 		return

@@ -69,14 +69,32 @@ func (s *Store) Approvals(ctx context.Context, planHash string) ([]knowngood.App
 	return bodies[knowngood.Approval](ctx, s.read, "SELECT body FROM approvals WHERE plan_hash = ? ORDER BY time, by", planHash)
 }
 
-// PutFinding writes a finding.
-func (s *Store) PutFinding(ctx context.Context, f knowngood.Finding) error {
-	body, err := encode(f)
-	if err != nil {
+// UpdateFinding changes a finding in one transaction: change is given what is
+// there under the id, the zero Finding where nothing is, and its result is written;
+// its error is returned, and nothing is written. It must not call the store, which
+// waits for it.
+func (s *Store) UpdateFinding(ctx context.Context, id string, change func(knowngood.Finding) (knowngood.Finding, error)) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		var f knowngood.Finding
+		there, err := bodies[knowngood.Finding](ctx, tx, "SELECT body FROM findings WHERE id = ?", id)
+		if err != nil {
+			return err
+		}
+		if len(there) > 0 {
+			f = there[0]
+		}
+		if f, err = change(f); err != nil {
+			return err
+		}
+		f.ID = id
+		body, err := encode(f)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "INSERT INTO findings (id, state, resource, body) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state, resource = excluded.resource, body = excluded.body",
+			id, f.State, likeKey(f.Resource), body)
 		return err
-	}
-	return s.exec(ctx, "INSERT INTO findings (id, state, resource, body) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state, resource = excluded.resource, body = excluded.body",
-		f.ID, f.State, likeKey(f.Resource), body)
+	})
 }
 
 // Finding gives a finding by its id or the beginning of it.

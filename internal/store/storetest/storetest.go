@@ -43,7 +43,7 @@ type Plans interface {
 
 // Findings is the part of a store that keeps what scans found.
 type Findings interface {
-	PutFinding(ctx context.Context, f knowngood.Finding) error
+	UpdateFinding(ctx context.Context, id string, change func(knowngood.Finding) (knowngood.Finding, error)) error
 	Finding(ctx context.Context, id string) (knowngood.Finding, error)
 	Findings(ctx context.Context) ([]knowngood.Finding, error)
 	PutEvaluation(ctx context.Context, e knowngood.Evaluation) error
@@ -236,7 +236,9 @@ func Run(t *testing.T, newDatabase func(t *testing.T) (open func() Store)) {
 		{"names by prefix", func(t *testing.T, open func() Store) {
 			s := open()
 			for _, id := range []string{"f-aa1", "f-aa2", "f-b"} {
-				must(t, s.PutFinding(ctx, knowngood.Finding{ID: id, State: knowngood.FindingOpen}))
+				must(t, s.UpdateFinding(ctx, id, func(knowngood.Finding) (knowngood.Finding, error) {
+					return knowngood.Finding{ID: id, State: knowngood.FindingOpen}, nil
+				}))
 			}
 			f, err := s.Finding(ctx, "f-b")
 			must(t, err)
@@ -247,6 +249,33 @@ func Run(t *testing.T, newDatabase func(t *testing.T) (open func() Store)) {
 			wantKind(t, err, knowngood.Usage, "several")
 			_, err = s.Finding(ctx, "f-c")
 			wantKind(t, err, knowngood.NotFound, "no finding f-c")
+		}},
+		{"a finding changes as a whole", func(t *testing.T, open func() Store) {
+			s, other := open(), open()
+			attempt := func(f knowngood.Finding) (knowngood.Finding, error) {
+				f.State = knowngood.FindingOpen
+				f.Attempts++
+				return f, nil
+			}
+			var wg sync.WaitGroup
+			for _, h := range []Store{s, other, s, other} {
+				wg.Go(func() {
+					for range 25 {
+						if err := h.UpdateFinding(ctx, "f-1", attempt); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			no := knowngood.E(knowngood.Refused, "", "no")
+			wantKind(t, s.UpdateFinding(ctx, "f-1", func(knowngood.Finding) (knowngood.Finding, error) { return knowngood.Finding{}, no }), knowngood.Refused, "no")
+			wantKind(t, s.UpdateFinding(ctx, "f-2", func(knowngood.Finding) (knowngood.Finding, error) { return knowngood.Finding{}, no }), knowngood.Refused, "no")
+			all, err := other.Findings(ctx)
+			must(t, err)
+			if len(all) != 1 || all[0].ID != "f-1" || all[0].Attempts != 100 {
+				t.Errorf("%+v, want one finding with 100 attempts", all)
+			}
 		}},
 		{"plans and decisions", func(t *testing.T, open func() Store) {
 			s := open()
