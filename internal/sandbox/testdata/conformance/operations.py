@@ -50,7 +50,7 @@ def ssm(t):
     status = lambda: c.get_automation_execution(AutomationExecutionId=x)["AutomationExecution"]["AutomationExecutionStatus"]
     t.true("an automation begins", lambda: x and status() in ("Pending", "InProgress"))
     t.wait(300)
-    t.eq("and ends", "Success", status)
+    t.eq("an automation succeeds in the end", "Success", status)
     t.error("a parameter that is missing", "InvalidAutomationExecutionParametersException", lambda: c.start_automation_execution(DocumentName="Pause"))
     t.error("an unknown automation", "AutomationExecutionNotFoundException", lambda: c.get_automation_execution(AutomationExecutionId="12345678-1234-1234-1234-123456789012"))
     t.error("an unknown runbook", "AutomationDefinitionNotFoundException", lambda: c.start_automation_execution(DocumentName="None-Such"))
