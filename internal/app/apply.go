@@ -29,6 +29,7 @@ type approveOptions struct {
 	reject     bool
 	incomplete bool
 	comment    string
+	output     string
 }
 
 func newApprove(s Streams) *cobra.Command {
@@ -42,6 +43,7 @@ reversible, and for which nothing stops, needs no approval.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return approve(cmd.Context(), s, o, args[0]) },
 	}
 	o.register(cmd)
+	registerOutput(cmd, &o.output)
 	cmd.Flags().StringVar(&o.as, "as", "", "name of the approver; only where the endpoint is on this machine")
 	cmd.Flags().BoolVar(&o.reject, "reject", false, "decide against the plan")
 	cmd.Flags().BoolVar(&o.incomplete, "incomplete", false, "accept that the plan is incomplete")
@@ -50,6 +52,9 @@ reversible, and for which nothing stops, needs no approval.`,
 }
 
 func approve(ctx context.Context, s Streams, o approveOptions, file string) error {
+	if err := checkOutput(o.output); err != nil {
+		return err
+	}
 	plan, err := readPlan(file)
 	if err != nil {
 		return err
@@ -90,6 +95,9 @@ func approve(ctx context.Context, s Streams, o approveOptions, file string) erro
 		return err
 	}
 	if !o.reject {
+		if o.output == outputJSON {
+			return writeJSON(s.Out, a)
+		}
 		fmt.Fprintf(s.Out, "approved by %s: plan %s\n", by, plan.Hash)
 		fmt.Fprintln(s.Err, "next: knowngood apply", file)
 		return nil
@@ -100,6 +108,9 @@ func approve(ctx context.Context, s Streams, o approveOptions, file string) erro
 		if err != nil && knowngood.KindOf(err) != knowngood.Conflict {
 			return err
 		}
+	}
+	if o.output == outputJSON {
+		return writeJSON(s.Out, a)
 	}
 	fmt.Fprintf(s.Out, "rejected by %s: plan %s\n", by, plan.Hash)
 	return nil

@@ -23,6 +23,7 @@ import (
 type demoOptions struct {
 	state    string
 	scenario string
+	output   string
 }
 
 func newDemo(s Streams) *cobra.Command {
@@ -38,21 +39,30 @@ and no network. Time in the account passes only while something waits for it.`,
 	}
 	cmd.Flags().StringVar(&o.state, "state", "", "folder that holds what the demo remembers; default: a new one for temporary files")
 	cmd.Flags().StringVar(&o.scenario, "scenario", "demo", "estate to build")
+	registerOutput(cmd, &o.output)
 	return cmd
 }
 
 // show is a demo under way.
 type show struct {
 	Streams
-	box   *sandbox.Sandbox
-	clock *sandbox.ManualClock
-	ses   *session
-	g     *governance
-	in    *bufio.Reader
-	fixed int
+	box    *sandbox.Sandbox
+	clock  *sandbox.ManualClock
+	ses    *session
+	g      *governance
+	in     *bufio.Reader
+	fixed  int
+	result demoResult
 }
 
 func demo(ctx context.Context, s Streams, o demoOptions) error {
+	if err := checkOutput(o.output); err != nil {
+		return err
+	}
+	results := s.Out
+	if o.output == outputJSON {
+		s.Out = io.Discard
+	}
 	d, err := openShow(ctx, s, &o)
 	if err != nil {
 		return err
@@ -64,7 +74,19 @@ func demo(ctx context.Context, s Streams, o demoOptions) error {
 		}
 		return err
 	}
+	if o.output == outputJSON {
+		return writeJSON(results, d.result)
+	}
 	return nil
+}
+
+// demoResult is what a demo came to.
+type demoResult struct {
+	State     string               `json:"state"` // the folder
+	Findings  int                  `json:"findings"`
+	Fixed     int                  `json:"verifiedFixes"`
+	Left      int                  `json:"left"`
+	Residuals []knowngood.Residual `json:"residuals"`
 }
 
 // openShow builds the estate and opens a session in it: the same as for a real
@@ -301,6 +323,7 @@ func (d *show) summary(ctx context.Context, found int) error {
 			fmt.Fprintf(d.Out, "  %s\n", residualLine(r))
 		}
 	}
+	d.result = demoResult{d.ses.state, found, d.fixed, len(after.Findings), after.Residuals}
 	fmt.Fprintf(d.Out, "\n%s, %s, %d left. ", plural(found, "finding"), plural2(d.fixed, "verified fix", "verified fixes"), len(after.Findings))
 	fmt.Fprintln(d.Out, "Next: `knowngood scan` with your AWS profile reads only;\n`knowngood plan FINDING` shows what a fix would do, and changes nothing either.")
 	return nil

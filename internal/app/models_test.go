@@ -101,3 +101,15 @@ func TestACallIsCheckedAndMade(t *testing.T) {
 		t.Errorf("%s", errs)
 	}
 }
+
+func TestTheDemoSaysInJSONWhatItCameTo(t *testing.T) {
+	out, _ := knowngood(t, 0, "demo", "--state", t.TempDir(), "--output", "json")
+	var result struct {
+		Findings, VerifiedFixes, Left int
+		Residuals                     []any
+	}
+	if err := json.Unmarshal([]byte(out), &result); err != nil || result.Findings != 3 || result.VerifiedFixes != 3 || result.Left != 0 || len(result.Residuals) != 2 {
+		t.Errorf("%v: %s", err, out)
+	}
+	knowngood(t, 2, "demo", "--output", "csv")
+}

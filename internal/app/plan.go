@@ -17,7 +17,8 @@ import (
 type planOptions struct {
 	awsOptions
 	governanceOptions
-	out string
+	out    string
+	output string
 }
 
 func newPlan(s Streams) *cobra.Command {
@@ -34,11 +35,15 @@ of that name, each in a file with the finding's id.`,
 	}
 	o.awsOptions.register(cmd)
 	o.governanceOptions.register(cmd)
+	registerOutput(cmd, &o.output)
 	cmd.Flags().StringVarP(&o.out, "output-file", "o", "", "file that the plan is written to, or the folder for several; default: plan.json, or plans")
 	return cmd
 }
 
 func planFindings(ctx context.Context, s Streams, o planOptions, names []string) error {
+	if err := checkOutput(o.output); err != nil {
+		return err
+	}
 	ses, err := o.open(ctx)
 	if err != nil {
 		return err
@@ -72,7 +77,7 @@ func planFindings(ctx context.Context, s Streams, o planOptions, names []string)
 		}
 		plan, err := ses.planFinding(ctx, g, f)
 		if err == nil {
-			err = deliverPlan(s, plan, file)
+			err = deliverPlan(s, plan, file, o.output)
 		}
 		switch {
 		case err != nil && ctx.Err() != nil:

@@ -22,8 +22,9 @@ func short(hash string) string {
 	return hash
 }
 
-// deliverPlan writes a plan to its file, shows it, and says what comes next.
-func deliverPlan(s Streams, plan *knowngood.Plan, file string) error {
+// deliverPlan writes a plan to its file, shows it in a form, and says what comes
+// next.
+func deliverPlan(s Streams, plan *knowngood.Plan, file, form string) error {
 	raw, err := remedy.EncodePlan(plan)
 	if err != nil {
 		return err
@@ -31,8 +32,14 @@ func deliverPlan(s Streams, plan *knowngood.Plan, file string) error {
 	if err := os.WriteFile(file, raw, 0o600); err != nil {
 		return &knowngood.Error{Kind: knowngood.Usage, Op: "write the plan", Err: err}
 	}
-	printPlan(s.Out, plan)
-	fmt.Fprintf(s.Out, "\nNothing was changed. The plan is in %s.\n", file)
+	if form == outputJSON {
+		if _, err := s.Out.Write(raw); err != nil {
+			return err
+		}
+	} else {
+		printPlan(s.Out, plan)
+		fmt.Fprintf(s.Out, "\nNothing was changed. The plan is in %s.\n", file)
+	}
 	if remedy.NeedsApproval(plan) != nil {
 		fmt.Fprintf(s.Err, "next: %s, then knowngood apply %s\n", approveCommand(plan, file), file)
 		return nil

@@ -70,7 +70,7 @@ func planRun(ctx context.Context, s Streams, o runOptions, name string, args []s
 	if err != nil {
 		return err
 	}
-	return deliverPlan(s, plan, o.out)
+	return deliverPlan(s, plan, o.out, outputTable)
 }
 
 // parseParams reads PARAMETER=VALUE arguments.
