@@ -87,6 +87,7 @@ var unrecorded = map[string]string{
 	"AWS::::Account": "IAM, S3, EC2, Security Hub and Organizations say it of the account",
 	"AWS::CloudTrail::Trail supplementaryConfiguration.TrailStatus":               "GetTrailStatus",
 	"AWS::ElasticLoadBalancingV2::LoadBalancer supplementaryConfiguration.WebACL": "GetWebACLForResource",
+	"AWS::GuardDuty::Detector supplementaryConfiguration.Administrator":           "GetAdministratorAccount",
 	"AWS::IAM::User supplementaryConfiguration.AccessKeys":                        "ListAccessKeys",
 	"AWS::IAM::User supplementaryConfiguration.LoginProfile":                      "GetLoginProfile",
 	"AWS::IAM::User supplementaryConfiguration.MFADevices":                        "ListMFADevices",
