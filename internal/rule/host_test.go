@@ -148,6 +148,12 @@ func TestReadsOfOtherResources(t *testing.T) {
 	if got := strings.Join(d.Reads, " "); got != "configuration.acl.owner.id configuration.keys.id relationships" {
 		t.Errorf("it reads %q", got)
 	}
+	// What a filter leaves are elements of what it went through.
+	d = &Definition{Compliant: `resources('AWS::EC2::FlowLog').filter(f, f.configuration.on).exists(f, f.configuration.to == resource.configuration.list.filter(x, x.a)[0].b)`}
+	d.compile(func(_, _, problem string, args ...any) { t.Fatalf(problem, args...) })
+	if got := strings.Join(append(d.Others["AWS::EC2::FlowLog"], d.Reads...), " "); got != "configuration.on configuration.to configuration.list configuration.list.a configuration.list.b" {
+		t.Errorf("with filters it reads %q", got)
+	}
 	var problem string
 	d = &Definition{Compliant: `has(lookup(resource.resourceType, 'x').arn)`}
 	d.compile(func(_, _, p string, args ...any) { problem = p })
