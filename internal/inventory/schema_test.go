@@ -187,6 +187,9 @@ func TestValuesAreOfTheSchemasKinds(t *testing.T) {
 	s := loadSchemas(t)
 	checked := 0
 	for _, item := range collectDemo(t, newDemo(t)) {
+		if unrecorded[item.Type] != "" {
+			continue
+		}
 		kinds := s.of(t, item.Type)
 		walk("configuration", item.Configuration, func(path string, v any) {
 			kind := kinds[path]
