@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path"
@@ -91,14 +92,16 @@ func first(node ast.Node) ast.Node {
 	return node
 }
 
-var typeForm = regexp.MustCompile(`^AWS::[A-Za-z0-9]+::[A-Za-z0-9]+$`)
+// typeForm takes AWS::::Account too, which AWS Config evaluates without recording
+// an item of it.
+var typeForm = regexp.MustCompile(`^AWS::(::Account|[A-Za-z0-9]+::[A-Za-z0-9]+)$`)
 
 func (c *checker) check(t *Type) {
 	if !typeForm.MatchString(t.Name) {
 		c.add("resourceType", "a type such as AWS::EC2::Volume", "the type is %q", t.Name)
 		return
 	}
-	if want := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(t.Name, "AWS::"), "::", "-")) + ".yaml"; path.Base(c.file) != want {
+	if want := strings.ToLower(strings.ReplaceAll(strings.TrimLeft(strings.TrimPrefix(t.Name, "AWS"), ":"), "::", "-")) + ".yaml"; path.Base(c.file) != want {
 		c.add("resourceType", want, "the file of %s is %s", t.Name, path.Base(c.file))
 	}
 	c.vars, c.omit = variables, t.OmitEmptyLists
@@ -184,7 +187,11 @@ func (c *checker) call(place string, call *Call) *awsapi.Shape {
 }
 
 func (c *checker) operation(place, name string) *awsapi.Operation {
-	op, err := c.catalog.Operation(c.service, name)
+	return c.operationOf(place, c.service, name)
+}
+
+func (c *checker) operationOf(place, service, name string) *awsapi.Operation {
+	op, err := c.catalog.Operation(service, name)
 	if err != nil {
 		c.add(place, "an operation of a service", "%v", err)
 		return nil
@@ -319,7 +326,8 @@ func (c *checker) region(t *Type, listed *awsapi.Shape) {
 }
 
 func (c *checker) detail(place string, d *Detail, element *awsapi.Shape) {
-	op := c.operation(place+"/operation", d.Operation)
+	d.Service = cmp.Or(d.Service, c.service)
+	op := c.operationOf(place+"/operation", d.Service, d.Operation)
 	if op == nil {
 		return
 	}

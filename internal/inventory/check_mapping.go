@@ -40,9 +40,10 @@ func (c *checker) value(place string, s *awsapi.Shape, raw any) value {
 // keyed is a mapping with keys while it is compiled.
 type keyed struct {
 	value
-	shape *awsapi.Shape // where its members' paths start
-	form  string        // $as
-	open  bool          // $notSecret
+	shape *awsapi.Shape    // where its members' paths start
+	form  string           // $as
+	many  awsapi.ShapeType // what $each goes through
+	open  bool             // $notSecret
 }
 
 // keyed compiles a mapping with keys.
@@ -79,6 +80,14 @@ func (c *checker) key(place string, s *awsapi.Shape, k *keyed, key string, arg a
 	switch key {
 	case "$from", "$each":
 		c.source(place, s, k, key, arg)
+	case "$key":
+		p, _ := arg.(string)
+		if k.many != awsapi.List || p == "" {
+			c.add(place, "a path in the elements of a list, which $each names", "$key is %v", arg)
+			return
+		}
+		c.text(place, k.shape, p)
+		k.key, k.list = p, false
 	case "$as":
 		k.form, _ = arg.(string)
 		if k.as = forms[k.form]; k.as == nil {
@@ -107,7 +116,7 @@ func (c *checker) key(place string, s *awsapi.Shape, k *keyed, key string, arg a
 			k.first = append(k.first, c.value(place+"/"+strconv.Itoa(i), s, raw))
 		}
 	default:
-		c.add(place, "$from, $each, $first, $as, $values, $default or $notSecret", "the key %s is not known", key)
+		c.add(place, "$from, $each, $key, $first, $as, $values, $default or $notSecret", "the key %s is not known", key)
 	}
 }
 
@@ -123,11 +132,11 @@ func (c *checker) source(place string, s *awsapi.Shape, k *keyed, key string, ar
 	if !k.each || k.shape == nil {
 		return
 	}
-	if k.shape.Type != awsapi.List {
-		c.add(place, "a list", "%s is of type %s", p, k.shape.Type)
+	if k.shape.Type != awsapi.List && k.shape.Type != awsapi.Map {
+		c.add(place, "a list or a map", "%s is of type %s", p, k.shape.Type)
 		return
 	}
-	k.list, k.shape = c.list(k.shape), k.shape.Elem.Shape
+	k.many, k.list, k.shape = k.shape.Type, c.list(k.shape), k.shape.Elem.Shape
 }
 
 // single checks the mapping of one value.

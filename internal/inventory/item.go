@@ -84,13 +84,13 @@ func (s *session) detail(ctx context.Context, t *Type, d *Detail, element any, v
 	if !s.wanted(t.Name, gives) {
 		for _, path := range gives {
 			r.Unread = append(r.Unread, knowngood.ReadError{
-				Place: s.place, Type: t.Name, ID: r.ID, Path: path, Service: t.Service, Operation: d.Operation, Code: CodeNotCollected, Message: "no active rule reads it",
+				Place: s.place, Type: t.Name, ID: r.ID, Path: path, Service: d.Service, Operation: d.Operation, Code: CodeNotCollected, Message: "no active rule reads it",
 			})
 		}
 		return
 	}
 	var answers []map[string]any
-	for page, err := range s.pages(ctx, t, d.Operation, input(d.Input, vars, element)) {
+	for page, err := range s.pages(ctx, d.Service, d.Operation, input(d.Input, vars, element)) {
 		if err == nil {
 			answers = append(answers, page)
 			continue
@@ -100,6 +100,7 @@ func (s *session) detail(ctx context.Context, t *Type, d *Detail, element any, v
 		}
 		for _, path := range gives {
 			e := s.readError(t, r.ID, path, d.Operation, err)
+			e.Service = d.Service
 			r.Unread = append(r.Unread, e)
 			s.failed(e)
 		}

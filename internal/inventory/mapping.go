@@ -3,6 +3,7 @@ package inventory
 import (
 	"encoding/base64"
 	"encoding/json"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -15,7 +16,8 @@ import (
 // the keys that begin with $.
 type value struct {
 	from    string // path, from where the object around starts
-	each    bool   // from is a list, and each of its elements makes a value
+	each    bool   // from is a list or a map, and each of its elements makes a value
+	key     string // path of the key that an element of a list has in a map; empty: the values are a list
 	list    bool   // an absent value is an empty list
 	members []member
 	object  bool // has members; else the value is taken as it is
@@ -82,11 +84,34 @@ func (v *value) make(answer any) any {
 	case !v.each:
 		return v.one(found)
 	}
+	if entries, ok := found.(map[string]any); ok {
+		return v.entries(maps.All(entries))
+	}
 	list, _ := found.([]any)
+	if v.key != "" {
+		return v.entries(func(yield func(string, any) bool) {
+			for _, e := range list {
+				if key, ok := at(e, v.key).(string); ok && !yield(key, e) {
+					return
+				}
+			}
+		})
+	}
 	out := make([]any, 0, len(list))
 	for _, e := range list {
 		if made := v.one(e); made != nil {
 			out = append(out, made)
+		}
+	}
+	return out
+}
+
+// entries makes a map of the values of its elements.
+func (v *value) entries(elements iter.Seq2[string, any]) map[string]any {
+	out := map[string]any{}
+	for key, e := range elements {
+		if made := v.one(e); made != nil {
+			out[key] = made
 		}
 	}
 	return out

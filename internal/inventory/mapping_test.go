@@ -80,29 +80,53 @@ func TestMappings(t *testing.T) {
 	volume := m{"VolumeId": "vol-1", "Size": int64(5), "State": "in-use", "CreateTime": at, "Encrypted": false,
 		"Attachments": []any{m{"Device": "/dev/sdf", "AttachTime": at}, m{}}, "Operator": m{"Managed": true}}
 	for text, want := range map[string]m{
-		`{volumeId: VolumeId, encrypted: Encrypted, iops: Iops}`:                            {"volumeId": "vol-1", "encrypted": false},
-		`{state: {value: State}, sse: {value: SseType}}`:                                    {"state": m{"value": "in-use"}},
-		`{createTime: CreateTime}`:                                                          {"createTime": "2026-11-24T08:30:00.120Z"},
-		`{createTime: {$from: CreateTime, $as: milliseconds}}`:                              {"createTime": at.UnixMilli()},
-		`{attachments: {$each: Attachments, device: Device}, tags: {$each: Tags, k: Key}}`:  {"attachments": []any{m{"device": "/dev/sdf"}, m{}}, "tags": []any{}},
-		`{devices: "Attachments[].Device"}`:                                                 {"devices": []any{"/dev/sdf"}},
-		`{devices: {$each: "Attachments[].Device", value: "."}}`:                            {"devices": []any{m{"value": "/dev/sdf"}}},
-		`{operator: {$from: Operator, managed: Managed, principal: Principal}}`:             {"operator": m{"managed": true}},
-		`{operator: {managed: Operator.Managed}}`:                                           {"operator": m{"managed": true}},
-		`{used: {$from: State, $values: {in-use: true, available: false}}}`:                 {"used": true},
-		`{used: {$from: State, $values: {available: false}}}`:                               {"used": "in-use"},
-		`{sse: {$from: SseType, $default: "none"}, iops: {$from: Iops, $default: 3000}}`:    {"sse": "none", "iops": int64(3000)},
-		`{s: {$first: [{$from: KmsKeyId}, {$from: State, $values: {in-use: used}}, Size]}}`: {"s": "used"},
-		`{s: {$first: [{$from: KmsKeyId}, {k: KmsKeyId}]}}`:                                 {},
-		`{s: {$as: text, size: Size, state: {v: State}}}`:                                   {"s": `{"size":5,"state":{"v":"in-use"}}`},
-		`{s: {$from: CreateTime, $as: date}}`:                                               {"s": "Nov 24, 2026 8:30:00 AM"},
-		`{s: {$from: Operator, p: Principal}, outpost: {$from: OutpostArn}}`:                {"s": m{}},
+		`{volumeId: VolumeId, encrypted: Encrypted, iops: Iops}`:                                                      {"volumeId": "vol-1", "encrypted": false},
+		`{state: {value: State}, sse: {value: SseType}}`:                                                              {"state": m{"value": "in-use"}},
+		`{createTime: CreateTime}`:                                                                                    {"createTime": "2026-11-24T08:30:00.120Z"},
+		`{createTime: {$from: CreateTime, $as: milliseconds}}`:                                                        {"createTime": at.UnixMilli()},
+		`{attachments: {$each: Attachments, device: Device}, tags: {$each: Tags, k: Key}}`:                            {"attachments": []any{m{"device": "/dev/sdf"}, m{}}, "tags": []any{}},
+		`{devices: "Attachments[].Device"}`:                                                                           {"devices": []any{"/dev/sdf"}},
+		`{devices: {$each: "Attachments[].Device", value: "."}}`:                                                      {"devices": []any{m{"value": "/dev/sdf"}}},
+		`{operator: {$from: Operator, managed: Managed, principal: Principal}}`:                                       {"operator": m{"managed": true}},
+		`{operator: {managed: Operator.Managed}}`:                                                                     {"operator": m{"managed": true}},
+		`{used: {$from: State, $values: {in-use: true, available: false}}}`:                                           {"used": true},
+		`{used: {$from: State, $values: {available: false}}}`:                                                         {"used": "in-use"},
+		`{sse: {$from: SseType, $default: "none"}, iops: {$from: Iops, $default: 3000}}`:                              {"sse": "none", "iops": int64(3000)},
+		`{s: {$first: [{$from: KmsKeyId}, {$from: State, $values: {in-use: used}}, Size]}}`:                           {"s": "used"},
+		`{s: {$first: [{$from: KmsKeyId}, {k: KmsKeyId}]}}`:                                                           {},
+		`{s: {$as: text, size: Size, state: {v: State}}}`:                                                             {"s": `{"size":5,"state":{"v":"in-use"}}`},
+		`{attachments: {$each: Attachments, $key: Device, at: AttachTime, state: State}}`:                             {"attachments": m{"/dev/sdf": m{"at": "2026-11-24T08:30:00.120Z"}}},
+		`{tags: {$each: Tags, $key: Key, value: Value}, by: {$each: Attachments, $key: Device, $as: text, s: State}}`: {"by": m{"/dev/sdf": "{}"}},
+		`{s: {$from: CreateTime, $as: date}}`:                                                                         {"s": "Nov 24, 2026 8:30:00 AM"},
+		`{s: {$from: Operator, p: Principal}, outpost: {$from: OutpostArn}}`:                                          {"s": m{}},
 	} {
 		got := m{}
 		mappingOf(t, text).merge(got, volume)
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %v, want %v", text, got, want)
 		}
+	}
+}
+
+// A map of the API's stays a map, by its keys.
+func TestMapsOfTheAPI(t *testing.T) {
+	service, err := models(t).Service("apigateway")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &checker{catalog: models(t), service: "apigateway"}
+	v := c.object("configuration", service.Shape("Stage"), m{"methodSettings": m{"$each": "methodSettings", "level": "loggingLevel"}})
+	for _, err := range c.problems {
+		t.Fatal(err)
+	}
+	got := m{}
+	v.merge(got, m{"methodSettings": m{"*/*": m{"loggingLevel": "INFO"}, "a/GET": m{"metricsEnabled": true}}})
+	if want := (m{"methodSettings": m{"*/*": m{"level": "INFO"}, "a/GET": m{}}}); !reflect.DeepEqual(got, want) {
+		t.Errorf("%v", got)
+	}
+	got = m{}
+	if v.merge(got, m{}); len(got) != 0 {
+		t.Errorf("%v", got)
 	}
 }
 

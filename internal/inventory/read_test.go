@@ -31,7 +31,7 @@ func TestReadGivesTheCollectedItem(t *testing.T) {
 		}
 		seen[want.Type] = true
 	}
-	if len(seen) != 9 {
+	if len(seen) != 10 {
 		t.Errorf("only %d types were read", len(seen))
 	}
 }

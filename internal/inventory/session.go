@@ -84,9 +84,9 @@ func (s *session) pace(service string) *pace {
 	return p
 }
 
-// pages calls an operation of the type's service in the session's Region.
-func (s *session) pages(ctx context.Context, t *Type, operation string, in map[string]any) iter.Seq2[map[string]any, error] {
-	return awsapi.Pages(ctx, s, s.Catalog, t.Service, operation, in, s.options()...)
+// pages calls an operation in the session's Region.
+func (s *session) pages(ctx context.Context, service, operation string, in map[string]any) iter.Seq2[map[string]any, error] {
+	return awsapi.Pages(ctx, s, s.Catalog, service, operation, in, s.options()...)
 }
 
 // globalRegion is the Region of global resources, as AWS Config has it.
@@ -177,7 +177,7 @@ func (s *session) tablePages(ctx context.Context, t *Type, call *Call, in map[st
 func (s *session) elements(ctx context.Context, t *Type, call *Call, vars map[string]string) iter.Seq2[found, error] {
 	return func(yield func(found, error) bool) {
 		in := input(call.Input, vars, nil)
-		pages := s.pages(ctx, t, call.Operation, in)
+		pages := s.pages(ctx, t.Service, call.Operation, in)
 		if call.Pages != nil {
 			pages = s.tablePages(ctx, t, call, in)
 		}

@@ -105,6 +105,7 @@ type Relation struct {
 
 // Detail is a further call for each resource and what its answer gives.
 type Detail struct {
+	Service   string         `yaml:"service"` // the type's where empty
 	Operation string         `yaml:"operation"`
 	Input     map[string]any `yaml:"input"`
 	// Absent are the error codes that mean "read, and there is nothing".
@@ -155,21 +156,21 @@ func (t *Type) Emits() []string {
 	return slices.Compact(out)
 }
 
-// Operations gives the operations of the type's service that reading the type
-// may call, sorted.
+// Operations gives the operations that reading the type may call, by service and
+// name as ec2:DescribeVolumes, sorted.
 func (t *Type) Operations() []string {
-	out := []string{t.List.Operation}
+	out := []string{t.Service + ":" + t.List.Operation}
 	if t.List.For != nil {
-		out = append(out, t.List.For.Operation)
+		out = append(out, t.Service+":"+t.List.For.Operation)
 	}
 	if t.Read != nil {
-		out = append(out, t.Read.Operation)
+		out = append(out, t.Service+":"+t.Read.Operation)
 	}
 	if t.Region != nil && t.Region.Operation != "" {
-		out = append(out, t.Region.Operation)
+		out = append(out, t.Service+":"+t.Region.Operation)
 	}
 	for i := range t.Details {
-		out = append(out, t.Details[i].Operation)
+		out = append(out, t.Details[i].Service+":"+t.Details[i].Operation)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)

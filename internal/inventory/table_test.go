@@ -102,8 +102,11 @@ func TestTypeFilesThatAreWrong(t *testing.T) {
 		{"size: Size", "size: Attachments.Device", ":20:3: Attachments is a list; expected Attachments[]"},
 		{"size: Size", `size: "Size[]"`, ":20:3: Size is no list; expected a path without []"},
 		{"$each: Attachments", "$from: Attachments", ":21:3: Attachments is a list; expected $each"},
-		{"$each: Attachments", "$each: State", ":22:5: State is of type string; expected a list"},
+		{"$each: Attachments", "$each: State", ":22:5: State is of type string; expected a list or a map"},
+		{"$each: Attachments", "$each: Attachments\n    $key: Devise", ":23:5: there is no member Devise"},
+		{"size: Size", "size: {$from: Size, $key: Size}", ":20:23: $key is Size; expected a path in the elements of a list"},
 		{"device: Device", "device: Devise", ":23:5: there is no member Devise"},
+		{"operation: DescribeVolumeAttribute", "operation: DescribeVolumeAttribute\n    service: kms", `:25:5: no operation "DescribeVolumeAttribute" in kms`},
 		{"operation: DescribeVolumeAttribute", "operation: ModifyVolumeAttribute", ":25:5: ModifyVolumeAttribute is of another class"},
 		{`{VolumeId: "{VolumeId}", Attribute`, `{Attribute`, ":26:5: DescribeVolumeAttribute needs the input VolumeId; expected VolumeId"},
 		{`{VolumeId: "{VolumeId}", Attribute`, `{VolumeId: "{Id}", Attribute`, ":26:13: there is no member Id"},
@@ -251,7 +254,7 @@ func TestTheTable(t *testing.T) {
 	if got := strings.Join(typ.Emits(), " "); got != "configuration.attachments.device configuration.size configuration.state.value supplementaryConfiguration.AutoEnableIO" {
 		t.Errorf("emits %s", got)
 	}
-	if got := strings.Join(typ.Operations(), " "); got != "DescribeVolumeAttribute DescribeVolumes" {
+	if got := strings.Join(typ.Operations(), " "); got != "ec2:DescribeVolumeAttribute ec2:DescribeVolumes" {
 		t.Errorf("operations %s", got)
 	}
 }
@@ -263,8 +266,8 @@ func TestErrorCodesAreTheModels(t *testing.T) {
 	table := libraryTable(t)
 	for _, name := range table.Types() {
 		typ, _ := table.Type(name)
-		check := func(operation string, codes []string) {
-			op, err := models(t).Operation(typ.Service, operation)
+		check := func(service, operation string, codes []string) {
+			op, err := models(t).Operation(service, operation)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -285,10 +288,10 @@ func TestErrorCodesAreTheModels(t *testing.T) {
 			}
 		}
 		if typ.Read != nil {
-			check(typ.Read.Operation, typ.Read.NotFound)
+			check(typ.Service, typ.Read.Operation, typ.Read.NotFound)
 		}
 		for i := range typ.Details {
-			check(typ.Details[i].Operation, typ.Details[i].Absent)
+			check(typ.Details[i].Service, typ.Details[i].Operation, typ.Details[i].Absent)
 		}
 	}
 }

@@ -23,6 +23,7 @@ type hostFunction struct {
 var (
 	policyAlone = []*cel.Type{cel.DynType}
 	policyList  = []*cel.Type{cel.DynType, cel.DynType}
+	policyOn    = []*cel.Type{cel.DynType, cel.DynType, cel.StringType}
 	portsList   = []*cel.Type{cel.IntType, cel.IntType, cel.DynType}
 	oneText     = []*cel.Type{cel.StringType}
 	twoTexts    = []*cel.Type{cel.StringType, cel.StringType}
@@ -98,6 +99,7 @@ func hostFunctions() []hostFunction {
 		onPolicyAndList("policyAllowsActions", func(p *iampolicy.Policy, actions []string) bool {
 			return len(p.AllowsActions(actions, "")) > 0
 		}),
+		{"policyAllowsActionsOn", false, policyOn, cel.BoolType, policyAllowsActionsOn},
 		onPolicyAndList("policyGrantsOutside", func(p *iampolicy.Policy, accounts []string) bool {
 			return len(p.ExternalGrants(iampolicy.Zone{Accounts: accounts})) > 0
 		}),
@@ -152,6 +154,23 @@ func onPolicyAndList(name string, answer func(*iampolicy.Policy, []string) bool)
 		}
 		return boolValue(m.ask(name, p, list, answer))
 	}}
+}
+
+// policyAllowsActionsOn is a question about a policy, a list and a text, which is
+// asked as one with the text behind the list.
+func policyAllowsActionsOn(m *machine, args []value) value {
+	p, err := m.policy(args[0])
+	if p == nil {
+		return err
+	}
+	actions, ok := m.texts(args[1])
+	if !ok {
+		return errNoOverload
+	}
+	return boolValue(m.ask("policyAllowsActionsOn", p, append(actions, args[2].str), func(p *iampolicy.Policy, list []string) bool {
+		last := len(list) - 1
+		return len(p.AllowsActions(list[:last], list[last])) > 0
+	}))
 }
 
 // onText makes a function of one that changes a text.

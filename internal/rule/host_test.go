@@ -71,6 +71,10 @@ func TestHostFunctions(t *testing.T) {
 		`policyGrantsOutside(resource.configuration.service, [1])`:                                                 "no such overload",
 		`policyAllowsActions(resource.configuration.access, ['kms:Decrypt'])`:                                      "true",
 		`policyAllowsActions(resource.configuration.access, ['kms:Encrypt', 's3:*'])`:                              "false",
+		`policyAllowsActionsOn(resource.configuration.access, ['kms:Decrypt'], 'arn:aws:kms:*:*:key/*')`:           "true",
+		`policyAllowsActionsOn(resource.configuration.document, ['sqs:*'], 'arn:aws:sqs:*:*:*')`:                   "true",
+		`policyAllowsActionsOn(resource.configuration.public, ['s3:*'], 'arn:aws:s3:::*')`:                         "false",
+		`policyAllowsActionsOn(resource.configuration.number, ['s3:*'], '*')`:                                      "no such overload",
 		`policyIsAdmin(resource.configuration.admin)`:                                                              "true",
 		`policyIsAdmin(resource.configuration.access)`:                                                             "false",
 		`policyGivesFullAccess(resource.configuration.access)`:                                                     "true",
@@ -143,6 +147,12 @@ func TestReadsOfOtherResources(t *testing.T) {
 	}
 	if got := strings.Join(d.Reads, " "); got != "configuration.acl.owner.id configuration.keys.id relationships" {
 		t.Errorf("it reads %q", got)
+	}
+	// What a filter leaves are elements of what it went through.
+	d = &Definition{Compliant: `resources('AWS::EC2::FlowLog').filter(f, f.configuration.on).exists(f, f.configuration.to == resource.configuration.list.filter(x, x.a)[0].b)`}
+	d.compile(func(_, _, problem string, args ...any) { t.Fatalf(problem, args...) })
+	if got := strings.Join(append(d.Others["AWS::EC2::FlowLog"], d.Reads...), " "); got != "configuration.on configuration.to configuration.list configuration.list.a configuration.list.b" {
+		t.Errorf("with filters it reads %q", got)
 	}
 	var problem string
 	d = &Definition{Compliant: `has(lookup(resource.resourceType, 'x').arn)`}

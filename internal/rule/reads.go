@@ -43,8 +43,29 @@ func (w *walker) place(e ast.Expr) place {
 		return w.place(e.AsSelect().Operand()).member(e.AsSelect().FieldName())
 	case ast.CallKind:
 		return w.placeOfCall(e.AsCall())
+	case ast.ComprehensionKind:
+		if c := e.AsComprehension(); isFilter(c) {
+			w.comprehension(c)
+			return w.place(c.IterRange()) // some of its elements
+		}
 	}
 	return place{}
+}
+
+// isFilter says whether a comprehension is what the macro filter becomes: it adds
+// an element to its list as it is, or leaves it.
+func isFilter(c ast.ComprehensionExpr) bool {
+	step := c.LoopStep()
+	if step.Kind() != ast.CallKind || step.AsCall().FunctionName() != operators.Conditional {
+		return false
+	}
+	added := step.AsCall().Args()[1]
+	if added.Kind() != ast.CallKind || added.AsCall().FunctionName() != operators.Add {
+		return false
+	}
+	list := added.AsCall().Args()[1]
+	return list.Kind() == ast.ListKind && list.AsList().Size() == 1 &&
+		list.AsList().Elements()[0].Kind() == ast.IdentKind && list.AsList().Elements()[0].AsIdent() == c.IterVar()
 }
 
 func (w *walker) placeOfCall(c ast.CallExpr) place {
@@ -172,7 +193,11 @@ func (w *walker) comprehension(c ast.ComprehensionExpr) {
 		w.bound[name] = p
 	}
 	w.expr(c.LoopCondition())
-	w.expr(c.LoopStep())
+	if isFilter(c) {
+		w.expr(c.LoopStep().AsCall().Args()[0]) // what it keeps is read where it is used
+	} else {
+		w.expr(c.LoopStep())
+	}
 	for name := range names {
 		delete(w.bound, name)
 		if before, ok := outer[name]; ok {
