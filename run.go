@@ -2,6 +2,7 @@ package knowngood
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -27,14 +28,13 @@ const (
 	RunNeedsOperator RunState = "NeedsOperator"
 )
 
-// Ended says whether a run in this state will do nothing more.
-func (s RunState) Ended() bool {
-	switch s {
-	case RunSuccess, RunUnverified, RunFailed, RunTimedOut, RunCancelled:
-		return true
-	}
-	return false
+// EndedStates are those in which a run will do nothing more.
+func EndedStates() []RunState {
+	return []RunState{RunSuccess, RunUnverified, RunFailed, RunTimedOut, RunCancelled}
 }
+
+// Ended says whether a run in this state will do nothing more.
+func (s RunState) Ended() bool { return slices.Contains(EndedStates(), s) }
 
 // Run is one execution of a document. It is a row, not a goroutine.
 type Run struct {
@@ -48,6 +48,16 @@ type Run struct {
 	Wake     *time.Time  `json:"wake,omitempty"`
 	Created  time.Time   `json:"created"`
 	Updated  time.Time   `json:"updated"`
+}
+
+// RunQuery asks for runs. What is zero does not count.
+type RunQuery struct {
+	States   []RunState
+	Resource ResourceKey
+	PlanHash string
+	Before   time.Time // created before
+	Text     string    // somewhere in the run, whatever the case
+	Limit    int
 }
 
 // LogVersion is the format of the log entries that this version writes.

@@ -343,7 +343,7 @@ func TestWhoMayApply(t *testing.T) {
 	if now := l.finding(f.ID); now.State != knowngood.FindingOpen {
 		t.Errorf("%+v", now)
 	}
-	if runs, _ := l.store.Runs(t.Context()); len(runs) != 0 {
+	if runs, _ := l.store.Runs(t.Context(), knowngood.RunQuery{}); len(runs) != 0 {
 		t.Errorf("%d runs were made", len(runs))
 	}
 }

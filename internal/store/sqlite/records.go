@@ -2,27 +2,25 @@ package sqlite
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"time"
 
 	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/store/column"
 )
 
 // PutPlan keeps a plan and its document. A plan that is there already is the
 // same plan, for its hash is its name. Kind knowngood.Refused where its run has
 // another plan: one of the two was changed.
 func (s *Store) PutPlan(ctx context.Context, p *knowngood.Plan) error {
-	body, err := encode(p)
+	body, err := column.JSON(p)
 	if err != nil {
 		return err
 	}
 	return s.tx(ctx, func(tx *sql.Tx) error {
 		var hash string
-		err := tx.QueryRowContext(ctx, "SELECT hash FROM plans WHERE run = ?", p.RunID).Scan(&hash)
+		err := tx.QueryRow("SELECT hash FROM plans WHERE run = ?", p.RunID).Scan(&hash)
 		switch {
 		case err == nil && hash != p.Hash:
 			return knowngood.E(knowngood.Refused, "keep the plan "+p.Hash, "its run %s has the plan %s", p.RunID, hash)
@@ -31,10 +29,10 @@ func (s *Store) PutPlan(ctx context.Context, p *knowngood.Plan) error {
 		case !errors.Is(err, sql.ErrNoRows):
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO documents (sha256, content) VALUES (?, ?) ON CONFLICT DO NOTHING", p.Document.SHA256, p.Document.Content); err != nil {
+		if _, err := tx.Exec("INSERT INTO documents (sha256, content) VALUES (?, ?) ON CONFLICT DO NOTHING", p.Document.SHA256, p.Document.Content); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "INSERT INTO plans (hash, run, body) VALUES (?, ?, ?)", p.Hash, p.RunID, body)
+		_, err = tx.Exec("INSERT INTO plans (hash, run, body) VALUES (?, ?, ?)", p.Hash, p.RunID, body)
 		return err
 	})
 }
@@ -49,19 +47,24 @@ func (s *Store) HasPlan(ctx context.Context, hash string) (bool, error) {
 // Plan gives a plan by its hash or the beginning of it, as it was written: its
 // numbers are json.Numbers, so that its hash can be checked.
 func (s *Store) Plan(ctx context.Context, hash string) (json.RawMessage, error) {
-	from, to := prefixRange(hash)
+	from, to := column.Prefix(hash)
 	return onlyBody[json.RawMessage](ctx, s.read, "plan", hash, "SELECT body FROM plans WHERE hash >= ? AND hash < ? ORDER BY hash LIMIT 2", from, to)
 }
 
 // PutApproval records a person's decision on a plan. A later decision of the
-// same person takes the place of the earlier one.
+// same person takes the place of the earlier one. A run that waits for it is due.
 func (s *Store) PutApproval(ctx context.Context, a knowngood.Approval) error {
-	body, err := encode(a)
+	body, err := column.JSON(a)
 	if err != nil {
 		return err
 	}
-	return s.exec(ctx, "INSERT INTO approvals (plan_hash, by, time, body) VALUES (?, ?, ?, ?) ON CONFLICT (plan_hash, by) DO UPDATE SET time = excluded.time, body = excluded.body",
-		a.PlanHash, a.By, micros(a.Time), body)
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.Exec("INSERT INTO approvals (plan_hash, by, time, body) VALUES (?, ?, ?, ?) ON CONFLICT (plan_hash, by) DO UPDATE SET time = excluded.time, body = excluded.body",
+			a.PlanHash, a.By, micros(a.Time), body); err != nil {
+			return err
+		}
+		return poke(tx, "plan = ?", a.PlanHash)
+	})
 }
 
 // Approvals lists the decisions on a plan, the earliest first.
@@ -87,19 +90,19 @@ func (s *Store) UpdateFinding(ctx context.Context, id string, change func(knowng
 			return err
 		}
 		f.ID = id
-		body, err := encode(f)
+		body, err := column.JSON(f)
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "INSERT INTO findings (id, state, resource, body) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state, resource = excluded.resource, body = excluded.body",
-			id, f.State, likeKey(f.Resource), body)
+		_, err = tx.Exec("INSERT INTO findings (id, state, resource, body) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state, resource = excluded.resource, body = excluded.body",
+			id, f.State, column.Key(f.Resource), body)
 		return err
 	})
 }
 
 // Finding gives a finding by its id or the beginning of it.
 func (s *Store) Finding(ctx context.Context, id string) (knowngood.Finding, error) {
-	from, to := prefixRange(id)
+	from, to := column.Prefix(id)
 	return onlyBody[knowngood.Finding](ctx, s.read, "finding", id, "SELECT body FROM findings WHERE id >= ? AND id < ? ORDER BY id LIMIT 2", from, to)
 }
 
@@ -110,12 +113,12 @@ func (s *Store) Findings(ctx context.Context) ([]knowngood.Finding, error) {
 
 // PutEvaluation keeps a rule's latest verdict on a resource.
 func (s *Store) PutEvaluation(ctx context.Context, e knowngood.Evaluation) error {
-	body, err := encode(e)
+	body, err := column.JSON(e)
 	if err != nil {
 		return err
 	}
 	return s.exec(ctx, "INSERT INTO evaluations (rule, resource, body) VALUES (?, ?, ?) ON CONFLICT (rule, resource) DO UPDATE SET body = excluded.body",
-		e.Rule, likeKey(e.Resource), body)
+		e.Rule, column.Key(e.Resource), body)
 }
 
 // Evaluations lists the latest verdicts.
@@ -126,41 +129,41 @@ func (s *Store) Evaluations(ctx context.Context) ([]knowngood.Evaluation, error)
 // PutItem keeps a configuration item if it differs from the newest one of its
 // resource, the times of capture apart, and says whether it did.
 func (s *Store) PutItem(ctx context.Context, r knowngood.Resource) (changed bool, err error) {
-	body, err := encode(r)
+	body, err := column.JSON(r)
 	if err != nil {
 		return false, err
 	}
-	same := r
-	same.CaptureTime, same.StateID = time.Time{}, ""
-	plain, err := encode(same)
+	hash, err := column.ItemHash(r)
 	if err != nil {
 		return false, err
 	}
-	sum := sha256.Sum256([]byte(plain))
-	hash := hex.EncodeToString(sum[:])
-	res, err := s.write.ExecContext(ctx, `INSERT INTO items (resource, captured, hash, body) SELECT ?1, ?2, ?3, ?4
-		WHERE ?3 IS NOT (SELECT hash FROM items WHERE resource = ?1 ORDER BY captured DESC LIMIT 1)
-		ON CONFLICT (resource, captured) DO UPDATE SET hash = excluded.hash, body = excluded.body`,
-		likeKey(r.Key()), micros(r.CaptureTime), hash, body)
-	if err != nil {
-		return false, err
-	}
-	n, err := res.RowsAffected()
-	return n > 0, err
+	err = s.tx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.Exec(`INSERT INTO items (resource, captured, hash, body) SELECT ?1, ?2, ?3, ?4
+			WHERE ?3 IS NOT (SELECT hash FROM items WHERE resource = ?1 ORDER BY captured DESC LIMIT 1)
+			ON CONFLICT (resource, captured) DO UPDATE SET hash = excluded.hash, body = excluded.body`,
+			column.Key(r.Key()), micros(r.CaptureTime), hash, body)
+		if err != nil {
+			return err
+		}
+		n, err := res.RowsAffected()
+		changed = n > 0
+		return err
+	})
+	return changed, err
 }
 
 // History lists a resource's items, the newest first.
 func (s *Store) History(ctx context.Context, k knowngood.ResourceKey) ([]knowngood.Resource, error) {
-	return bodies[knowngood.Resource](ctx, s.read, "SELECT body FROM items WHERE resource = ? ORDER BY captured DESC", likeKey(k))
+	return bodies[knowngood.Resource](ctx, s.read, "SELECT body FROM items WHERE resource = ? ORDER BY captured DESC", column.Key(k))
 }
 
 // PutResidual lists a resource that a remediation left behind.
 func (s *Store) PutResidual(ctx context.Context, r knowngood.Residual) error {
-	body, err := encode(r)
+	body, err := column.JSON(r)
 	if err != nil {
 		return err
 	}
-	return s.exec(ctx, "INSERT INTO residuals (resource, body) VALUES (?, ?) ON CONFLICT (resource) DO UPDATE SET body = excluded.body", likeKey(r.Resource), body)
+	return s.exec(ctx, "INSERT INTO residuals (resource, body) VALUES (?, ?) ON CONFLICT (resource) DO UPDATE SET body = excluded.body", column.Key(r.Resource), body)
 }
 
 // Residuals lists what was left behind.
@@ -170,12 +173,12 @@ func (s *Store) Residuals(ctx context.Context) ([]knowngood.Residual, error) {
 
 // PutException keeps automatic remediation off a resource.
 func (s *Store) PutException(ctx context.Context, e knowngood.Exception) error {
-	body, err := encode(e)
+	body, err := column.JSON(e)
 	if err != nil {
 		return err
 	}
 	return s.exec(ctx, "INSERT INTO exceptions (rule, resource, body) VALUES (?, ?, ?) ON CONFLICT (rule, resource) DO UPDATE SET body = excluded.body",
-		e.Rule, likeKey(e.Resource), body)
+		e.Rule, column.Key(e.Resource), body)
 }
 
 // Exceptions lists the remediation exceptions, expired ones too.

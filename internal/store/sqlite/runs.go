@@ -6,37 +6,39 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/store/column"
 )
 
 // CreateRun makes a run and locks its resource for it. Kind knowngood.Conflict
 // where the run is there already, or another that has not ended has the
 // resource; the error names that one.
 func (s *Store) CreateRun(ctx context.Context, r knowngood.Run) error {
-	body, err := encode(r)
+	body, err := column.JSON(r)
 	if err != nil {
 		return err
 	}
 	return s.tx(ctx, func(tx *sql.Tx) error {
 		var owner string
-		err := tx.QueryRowContext(ctx, "SELECT run FROM locks WHERE resource = ?", likeKey(r.Resource)).Scan(&owner)
+		err := tx.QueryRow("SELECT run FROM locks WHERE resource = ?", column.Key(r.Resource)).Scan(&owner)
 		switch {
 		case err == nil && owner != r.ID:
 			return knowngood.E(knowngood.Conflict, "start run "+r.ID, "the run %s acts on %s", owner, r.Resource)
 		case err != nil && !errors.Is(err, sql.ErrNoRows):
 			return err
 		}
-		res, err := tx.ExecContext(ctx, `INSERT INTO runs (id, state, message, resource, created, updated, wake, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-			r.ID, r.State, r.Message, likeKey(r.Resource), micros(r.Created), micros(r.Updated), wakeMicros(r.Wake), body)
+		res, err := tx.Exec(`INSERT INTO runs (id, state, message, resource, plan, created, updated, wake, due, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT DO NOTHING`,
+			r.ID, r.State, r.Message, column.Key(r.Resource), r.PlanHash, micros(r.Created), micros(r.Updated), wakeMicros(r.Wake), body)
 		if err != nil {
 			return err
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(knowngood.E(knowngood.Conflict, "start run "+r.ID, "it was started before"), err)
 		}
-		_, err = tx.ExecContext(ctx, "INSERT INTO locks (resource, run) VALUES (?, ?) ON CONFLICT DO NOTHING", likeKey(r.Resource), r.ID)
+		_, err = tx.Exec("INSERT INTO locks (resource, run) VALUES (?, ?) ON CONFLICT DO NOTHING", column.Key(r.Resource), r.ID)
 		return err
 	})
 }
@@ -54,13 +56,61 @@ const (
 
 // Run gives a run by its id or the beginning of it.
 func (s *Store) Run(ctx context.Context, id string) (knowngood.Run, error) {
-	from, to := prefixRange(id)
+	from, to := column.Prefix(id)
 	return onlyBody[knowngood.Run](ctx, s.read, "run", id, runColumns+"WHERE id >= ? AND id < ? ORDER BY id LIMIT 2", from, to)
 }
 
-// Runs lists all runs, the newest first.
-func (s *Store) Runs(ctx context.Context) ([]knowngood.Run, error) {
-	return bodies[knowngood.Run](ctx, s.read, runColumns+"ORDER BY created DESC, id")
+// Runs lists the runs that a query asks for, the newest first.
+func (s *Store) Runs(ctx context.Context, q knowngood.RunQuery) ([]knowngood.Run, error) {
+	where, args := []string{"1"}, []any{}
+	add := func(condition string, values ...any) {
+		where, args = append(where, condition), append(args, values...)
+	}
+	if len(q.States) > 0 {
+		add("state IN (SELECT value FROM json_each(?))", states(q.States))
+	}
+	if q.Resource != (knowngood.ResourceKey{}) {
+		add("resource = ?", column.Key(q.Resource))
+	}
+	if q.PlanHash != "" {
+		add("plan = ?", q.PlanHash)
+	}
+	if !q.Before.IsZero() {
+		add("created < ?", micros(q.Before))
+	}
+	if q.Text != "" {
+		add("instr(lower(id || ' ' || body || ' ' || message), lower(?)) > 0", q.Text)
+	}
+	limit := -1
+	if q.Limit > 0 {
+		limit = q.Limit
+	}
+	return bodies[knowngood.Run](ctx, s.read, runColumns+"WHERE "+strings.Join(where, " AND ")+" ORDER BY created DESC, id LIMIT ?", append(args, limit)...)
+}
+
+func states(all []knowngood.RunState) string {
+	raw, _ := json.Marshal(all) // texts always can be
+	return string(raw)
+}
+
+// Prune forgets runs that ended before a time, with their logs, and gives their
+// number. Their plans and approvals stay.
+func (s *Store) Prune(ctx context.Context, before time.Time) (n int, err error) {
+	err = s.tx(ctx, func(tx *sql.Tx) error {
+		const old = "(SELECT id FROM runs WHERE updated < ?1 AND state IN (SELECT value FROM json_each(?2)))"
+		ended := states(knowngood.EndedStates())
+		if _, err := tx.Exec("DELETE FROM run_log WHERE run IN "+old, micros(before), ended); err != nil {
+			return err
+		}
+		res, err := tx.Exec("DELETE FROM runs WHERE id IN "+old, micros(before), ended)
+		if err != nil {
+			return err
+		}
+		gone, err := res.RowsAffected()
+		n = int(gone)
+		return err
+	})
+	return n, err
 }
 
 // Acquire takes the lease on a run for an owner until now+ttl and gives its
@@ -71,7 +121,7 @@ func (s *Store) Acquire(ctx context.Context, runID, owner string, now time.Time,
 	err = s.tx(ctx, func(tx *sql.Tx) error {
 		var holder string
 		var expires int64
-		if err := tx.QueryRowContext(ctx, "SELECT epoch, owner, expires FROM runs WHERE id = ?", runID).Scan(&epoch, &holder, &expires); err != nil {
+		if err := tx.QueryRow("SELECT epoch, owner, expires FROM runs WHERE id = ?", runID).Scan(&epoch, &holder, &expires); err != nil {
 			if errors.Is(err, sql.ErrNoRows) {
 				return knowngood.E(knowngood.NotFound, "", "there is no run %s", runID)
 			}
@@ -81,7 +131,7 @@ func (s *Store) Acquire(ctx context.Context, runID, owner string, now time.Time,
 			return knowngood.E(knowngood.Conflict, "take run "+runID, "%s works on it", holder)
 		}
 		epoch++
-		_, err := tx.ExecContext(ctx, "UPDATE runs SET epoch = ?, owner = ?, expires = ? WHERE id = ?", epoch, owner, micros(now.Add(ttl)), runID)
+		_, err := tx.Exec("UPDATE runs SET epoch = ?1, owner = ?2, expires = ?3, due = ?3, poked = 0 WHERE id = ?4", epoch, owner, micros(now.Add(ttl)), runID)
 		return err
 	})
 	return epoch, err
@@ -89,22 +139,36 @@ func (s *Store) Acquire(ctx context.Context, runID, owner string, now time.Time,
 
 // Renew keeps a lease until now+ttl; kind knowngood.Conflict where it was lost.
 func (s *Store) Renew(ctx context.Context, runID string, epoch int64, now time.Time, ttl time.Duration) error {
-	return s.fenced(ctx, runID, epoch, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE runs SET expires = ? WHERE id = ?", micros(now.Add(ttl)), runID)
+	return s.fenced(ctx, runID, epoch, func(tx *sql.Tx, _ int64) error {
+		_, err := tx.Exec("UPDATE runs SET expires = ?1, due = ?1 WHERE id = ?2", micros(now.Add(ttl)), runID)
 		return err
 	})
 }
 
-// Release gives a lease back. One that was lost is left alone.
+// Release gives a lease back. One that was lost is left alone. The run is due at
+// once where something happened to it meanwhile, when its wake comes, or, where it
+// was left in its midst, when the lease would have run out.
 func (s *Store) Release(ctx context.Context, runID string, epoch int64) error {
-	return s.exec(ctx, "UPDATE runs SET owner = '', expires = 0 WHERE id = ? AND epoch = ?", runID, epoch)
+	return s.exec(ctx, `UPDATE runs SET owner = '', expires = 0, due = CASE
+			WHEN state NOT IN ('Pending', 'InProgress', 'Waiting') THEN NULL
+			WHEN poked THEN 0
+			WHEN state = 'Waiting' THEN wake
+			ELSE expires END
+		WHERE id = ? AND epoch = ?`, runID, epoch)
 }
 
-// fenced runs fn in a transaction if the epoch is still the run's.
-func (s *Store) fenced(ctx context.Context, runID string, epoch int64, fn func(*sql.Tx) error) error {
+// poke makes runs due at once that have something new to look at.
+func poke(tx *sql.Tx, where string, arg any) error {
+	_, err := tx.Exec(`UPDATE runs SET poked = 1, due = iif(owner = '', 0, due) WHERE state IN ('Pending', 'InProgress', 'Waiting') AND `+where, arg)
+	return err
+}
+
+// fenced runs fn in a transaction if the epoch is still the run's, and gives it
+// the number of the log's last entry.
+func (s *Store) fenced(ctx context.Context, runID string, epoch int64, fn func(tx *sql.Tx, last int64) error) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
-		var current int64
-		if err := tx.QueryRowContext(ctx, "SELECT epoch FROM runs WHERE id = ?", runID).Scan(&current); err != nil {
+		var current, last int64
+		if err := tx.QueryRow("SELECT epoch, last FROM runs WHERE id = ?", runID).Scan(&current, &last); err != nil {
 			if errors.Is(err, sql.ErrNoRows) {
 				return knowngood.E(knowngood.NotFound, "", "there is no run %s", runID)
 			}
@@ -113,7 +177,7 @@ func (s *Store) fenced(ctx context.Context, runID string, epoch int64, fn func(*
 		if current != epoch {
 			return knowngood.E(knowngood.Conflict, "write the log of run "+runID, "another worker has taken it (epoch %d, ours is %d)", current, epoch)
 		}
-		return fn(tx)
+		return fn(tx, last)
 	})
 }
 
@@ -127,16 +191,12 @@ func (s *Store) Entries(ctx context.Context, runID string) ([]knowngood.LogEntry
 // the run's; else kind knowngood.Conflict, and nothing is written. A state that
 // is an end frees the run's resource.
 func (s *Store) Append(ctx context.Context, runID string, epoch int64, entries []knowngood.LogEntry, state knowngood.RunState, message string, wake *time.Time) error {
-	return s.fenced(ctx, runID, epoch, func(tx *sql.Tx) error {
-		return appendEntries(ctx, tx, runID, entries, state, message, wake)
+	return s.fenced(ctx, runID, epoch, func(tx *sql.Tx, last int64) error {
+		return appendEntries(tx, runID, last, entries, state, message, wake)
 	})
 }
 
-func appendEntries(ctx context.Context, tx *sql.Tx, runID string, entries []knowngood.LogEntry, state knowngood.RunState, message string, wake *time.Time) error {
-	var last int64
-	if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM run_log WHERE run = ?", runID).Scan(&last); err != nil {
-		return err
-	}
+func appendEntries(tx *sql.Tx, runID string, last int64, entries []knowngood.LogEntry, state knowngood.RunState, message string, wake *time.Time) error {
 	for _, e := range entries {
 		if e.Seq != last+1 {
 			return knowngood.E(knowngood.Conflict, "write the log of run "+runID, "entry %d does not follow entry %d", e.Seq, last)
@@ -146,7 +206,7 @@ func appendEntries(ctx context.Context, tx *sql.Tx, runID string, entries []know
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO run_log (run, seq, body) VALUES (?, ?, ?)", runID, e.Seq, string(body)); err != nil {
+		if _, err := tx.Exec("INSERT INTO run_log (run, seq, body) VALUES (?, ?, ?)", runID, e.Seq, string(body)); err != nil {
 			return fmt.Errorf("entry %d: %w", e.Seq, err)
 		}
 	}
@@ -154,12 +214,12 @@ func appendEntries(ctx context.Context, tx *sql.Tx, runID string, entries []know
 	if len(entries) > 0 {
 		updated = micros(entries[len(entries)-1].Time)
 	}
-	if _, err := tx.ExecContext(ctx, "UPDATE runs SET state = ?, message = ?, wake = ?, updated = coalesce(?, updated) WHERE id = ?",
-		state, message, wakeMicros(wake), updated, runID); err != nil {
+	if _, err := tx.Exec("UPDATE runs SET state = ?, message = ?, wake = ?, updated = coalesce(?, updated), last = ? WHERE id = ?",
+		state, message, wakeMicros(wake), updated, last, runID); err != nil {
 		return err
 	}
 	if state.Ended() {
-		_, err := tx.ExecContext(ctx, "DELETE FROM locks WHERE run = ?", runID)
+		_, err := tx.Exec("DELETE FROM locks WHERE run = ?", runID)
 		return err
 	}
 	return nil
@@ -172,7 +232,8 @@ func (s *Store) RequestCancel(ctx context.Context, runID string, entry knowngood
 	return s.tx(ctx, func(tx *sql.Tx) error {
 		var state knowngood.RunState
 		var message string
-		if err := tx.QueryRowContext(ctx, "SELECT state, message FROM runs WHERE id = ?", runID).Scan(&state, &message); err != nil {
+		var last int64
+		if err := tx.QueryRow("SELECT state, message, last FROM runs WHERE id = ?", runID).Scan(&state, &message, &last); err != nil {
 			if errors.Is(err, sql.ErrNoRows) {
 				return knowngood.E(knowngood.NotFound, "", "there is no run %s", runID)
 			}
@@ -181,9 +242,10 @@ func (s *Store) RequestCancel(ctx context.Context, runID string, entry knowngood
 		if state.Ended() {
 			return knowngood.E(knowngood.Conflict, "cancel run "+runID, "it has ended: %s", state)
 		}
-		if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) + 1 FROM run_log WHERE run = ?", runID).Scan(&entry.Seq); err != nil {
+		entry.Seq = last + 1
+		if err := appendEntries(tx, runID, last, []knowngood.LogEntry{entry}, state, message, &entry.Time); err != nil {
 			return err
 		}
-		return appendEntries(ctx, tx, runID, []knowngood.LogEntry{entry}, state, message, &entry.Time)
+		return poke(tx, "id = ?", runID)
 	})
 }

@@ -82,4 +82,18 @@ CREATE TABLE exceptions (
 	body     TEXT NOT NULL,
 	PRIMARY KEY (rule, resource)
 ) STRICT, WITHOUT ROWID;
+`, `
+-- due is when somebody should look at a run next, whoever that is: when its wake
+-- comes, when the lease of whoever works on it runs out, 0 for at once. Of a run
+-- that has ended or needs a person it is NULL. poked: something happened while
+-- somebody had the lease, who may have looked before that.
+ALTER TABLE runs ADD COLUMN plan TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN last INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN due INTEGER;
+ALTER TABLE runs ADD COLUMN poked INTEGER NOT NULL DEFAULT 0;
+UPDATE runs SET plan = json_extract(body, '$.planHash'), last = (SELECT coalesce(max(seq), 0) FROM run_log WHERE run = id),
+	due = CASE WHEN state IN ('Pending', 'InProgress') THEN expires WHEN state = 'Waiting' THEN wake END;
+CREATE INDEX runs_due ON runs (due) WHERE due IS NOT NULL;
+CREATE INDEX runs_plan ON runs (plan);
+CREATE INDEX runs_created ON runs (created);
 `}

@@ -12,7 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
+	"sync"
 	"time"
 
 	"modernc.org/sqlite"
@@ -28,6 +28,11 @@ const applicationID = 0x6b676462
 type Store struct {
 	write *sql.DB // one connection: SQLite has one writer anyway, and waiting here is fair
 	read  *sql.DB
+
+	requests        chan request // for commits
+	closing, closed chan struct{}
+	close           sync.Once
+	wakes           wakes
 }
 
 // Open opens the database at a path and makes it where it is not there. A file
@@ -49,7 +54,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	s := &Store{}
+	s := &Store{requests: make(chan request), closing: make(chan struct{}), closed: make(chan struct{})}
 	if s.write, err = open(path, 1); err != nil {
 		return nil, err
 	}
@@ -64,6 +69,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 		s.write.Close()
 		return nil, err
 	}
+	go s.commits()
 	return s, nil
 }
 
@@ -82,8 +88,12 @@ func open(path string, connections int) (*sql.DB, error) {
 	return db, nil
 }
 
-// Close closes the database.
-func (s *Store) Close() error { return errors.Join(s.read.Close(), s.write.Close()) }
+// Close closes the database. What is being committed is committed first.
+func (s *Store) Close() error {
+	s.close.Do(func() { close(s.closing) })
+	<-s.closed
+	return errors.Join(s.read.Close(), s.write.Close())
+}
 
 // migratePatiently migrates, and waits for others that do so too: the change to
 // WAL answers SQLITE_BUSY at once, whatever the busy timeout is.
@@ -100,43 +110,36 @@ func (s *Store) migratePatiently(ctx context.Context) error {
 }
 
 func (s *Store) migrate(ctx context.Context) error {
-	return s.tx(ctx, func(tx *sql.Tx) error {
-		var id, version int
-		if err := tx.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
-			return err
-		}
-		if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-			return err
-		}
-		var tables int
-		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
-			return err
-		}
-		switch {
-		case id != applicationID && tables > 0:
-			return errors.New("the database is not knowngood's")
-		case version > len(migrations):
-			return fmt.Errorf("the database is of version %d, this program knows %d; use a newer one", version, len(migrations))
-		}
-		for _, m := range migrations[version:] {
-			if _, err := tx.ExecContext(ctx, m); err != nil {
-				return err
-			}
-		}
-		// Pragmas take no parameters; both numbers are constants of ours.
-		_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, len(migrations)))
-		return err
-	})
-}
-
-// tx runs fn in one immediate transaction.
-func (s *Store) tx(ctx context.Context, fn func(*sql.Tx) error) error {
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
-	if err := fn(tx); err != nil {
+	var id, version int
+	if err := tx.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+		return err
+	}
+	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	var tables int
+	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+		return err
+	}
+	switch {
+	case id != applicationID && tables > 0:
+		return errors.New("the database is not knowngood's")
+	case version > len(migrations):
+		return fmt.Errorf("the database is of version %d, this program knows %d; use a newer one", version, len(migrations))
+	}
+	for _, m := range migrations[version:] {
+		if _, err := tx.ExecContext(ctx, m); err != nil {
+			return err
+		}
+	}
+	// Pragmas take no parameters; both numbers are constants of ours.
+	_, err = tx.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, len(migrations)))
+	if err != nil {
 		return err
 	}
 	return tx.Commit()
@@ -152,8 +155,10 @@ func code(err error) int {
 
 // exec writes one row.
 func (s *Store) exec(ctx context.Context, query string, args ...any) error {
-	_, err := s.write.ExecContext(ctx, query, args...)
-	return err
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.Exec(query, args...)
+		return err
+	})
 }
 
 // querier is what reads need of a database or a transaction.
@@ -199,14 +204,6 @@ func onlyBody[T any](ctx context.Context, q querier, what, name, query string, a
 	return found[0], nil
 }
 
-func encode(v any) (string, error) {
-	raw, err := json.Marshal(v)
-	return string(raw), err
-}
-
-// prefixRange is the half-open range of texts that begin with a prefix.
-func prefixRange(prefix string) (from, to string) { return prefix, prefix + "\U0010FFFF" }
-
 func micros(t time.Time) int64 { return t.UnixMicro() }
 
 func wakeMicros(t *time.Time) any {
@@ -214,9 +211,4 @@ func wakeMicros(t *time.Time) any {
 		return nil
 	}
 	return micros(*t)
-}
-
-// likeKey is a resource's key as a column.
-func likeKey(k knowngood.ResourceKey) string {
-	return strings.Join([]string{k.Account, k.Region, k.Type, k.ID}, "\x1f")
 }

@@ -27,6 +27,20 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+func TestWork(t *testing.T) {
+	storetest.Work(t, func(t *testing.T) func() storetest.WorkStore {
+		path := filepath.Join(t.TempDir(), "state", "knowngood.db")
+		return func() storetest.WorkStore {
+			s, err := sqlite.Open(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { s.Close() })
+			return s
+		}
+	})
+}
+
 func TestOtherFilesAreRefused(t *testing.T) {
 	dir := t.TempDir()
 	text := filepath.Join(dir, "notes.txt")

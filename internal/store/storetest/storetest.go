@@ -19,7 +19,8 @@ import (
 type Runs interface {
 	CreateRun(ctx context.Context, r knowngood.Run) error
 	Run(ctx context.Context, id string) (knowngood.Run, error)
-	Runs(ctx context.Context) ([]knowngood.Run, error)
+	Runs(ctx context.Context, q knowngood.RunQuery) ([]knowngood.Run, error)
+	Prune(ctx context.Context, before time.Time) (int, error)
 	Acquire(ctx context.Context, runID, owner string, now time.Time, ttl time.Duration, dead func(owner string) bool) (int64, error)
 	Renew(ctx context.Context, runID string, epoch int64, now time.Time, ttl time.Duration) error
 	Release(ctx context.Context, runID string, epoch int64) error

@@ -1,0 +1,184 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/store/column"
+)
+
+// PutPlan keeps a plan and its document. A plan that is there already is the
+// same plan, for its hash is its name. Kind knowngood.Refused where its run has
+// another plan: one of the two was changed.
+func (s *Store) PutPlan(ctx context.Context, p *knowngood.Plan) error {
+	body, err := column.JSON(p)
+	if err != nil {
+		return err
+	}
+	return s.tx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "INSERT INTO documents (sha256, content) VALUES ($1, $2) ON CONFLICT DO NOTHING", p.Document.SHA256, p.Document.Content); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "INSERT INTO plans (hash, run, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", p.Hash, p.RunID, body); err != nil {
+			return err
+		}
+		var hash string
+		if err := tx.QueryRow(ctx, "SELECT hash FROM plans WHERE run = $1", p.RunID).Scan(&hash); err != nil {
+			return err
+		}
+		if hash != p.Hash {
+			return knowngood.E(knowngood.Refused, "keep the plan "+p.Hash, "its run %s has the plan %s", p.RunID, hash)
+		}
+		return nil
+	})
+}
+
+// HasPlan says whether a plan is kept, by its whole hash.
+func (s *Store) HasPlan(ctx context.Context, hash string) (bool, error) {
+	var n int
+	err := s.pool.QueryRow(ctx, "SELECT count(*) FROM plans WHERE hash = $1", hash).Scan(&n)
+	return n > 0, err
+}
+
+// Plan gives a plan by its hash or the beginning of it, as it was written: its
+// numbers are json.Numbers, so that its hash can be checked.
+func (s *Store) Plan(ctx context.Context, hash string) (json.RawMessage, error) {
+	from, to := column.Prefix(hash)
+	found, err := bodies[json.RawMessage](ctx, s.pool, "SELECT body FROM plans WHERE hash >= $1 AND hash < $2 ORDER BY hash LIMIT 2", from, to)
+	return only(found, err, "plan", hash)
+}
+
+// PutApproval records a person's decision on a plan. A later decision of the
+// same person takes the place of the earlier one. A run that waits for it is due.
+func (s *Store) PutApproval(ctx context.Context, a knowngood.Approval) error {
+	body, err := column.JSON(a)
+	if err != nil {
+		return err
+	}
+	return s.tx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "INSERT INTO approvals (plan_hash, by, time, body) VALUES ($1, $2, $3, $4) ON CONFLICT (plan_hash, by) DO UPDATE SET time = excluded.time, body = excluded.body",
+			a.PlanHash, a.By, micros(a.Time), body); err != nil {
+			return err
+		}
+		return s.poke(ctx, tx, "plan = $1", a.PlanHash)
+	})
+}
+
+// Approvals lists the decisions on a plan, the earliest first.
+func (s *Store) Approvals(ctx context.Context, planHash string) ([]knowngood.Approval, error) {
+	return bodies[knowngood.Approval](ctx, s.pool, "SELECT body FROM approvals WHERE plan_hash = $1 ORDER BY time, by", planHash)
+}
+
+// UpdateFinding changes a finding in one transaction: change is given what is
+// there under the id, the zero Finding where nothing is, and its result is written;
+// its error is returned, and nothing is written. It must not call the store, which
+// waits for it.
+func (s *Store) UpdateFinding(ctx context.Context, id string, change func(knowngood.Finding) (knowngood.Finding, error)) error {
+	return s.tx(ctx, func(tx pgx.Tx) error {
+		// A row that is not there yet can't be locked.
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", id); err != nil {
+			return err
+		}
+		var f knowngood.Finding
+		there, err := bodies[knowngood.Finding](ctx, tx, "SELECT body FROM findings WHERE id = $1", id)
+		if err != nil {
+			return err
+		}
+		if len(there) > 0 {
+			f = there[0]
+		}
+		if f, err = change(f); err != nil {
+			return err
+		}
+		f.ID = id
+		body, err := column.JSON(f)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "INSERT INTO findings (id, state, resource, body) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO UPDATE SET state = excluded.state, resource = excluded.resource, body = excluded.body",
+			id, f.State, column.Key(f.Resource), body)
+		return err
+	})
+}
+
+// Finding gives a finding by its id or the beginning of it.
+func (s *Store) Finding(ctx context.Context, id string) (knowngood.Finding, error) {
+	from, to := column.Prefix(id)
+	found, err := bodies[knowngood.Finding](ctx, s.pool, "SELECT body FROM findings WHERE id >= $1 AND id < $2 ORDER BY id LIMIT 2", from, to)
+	return only(found, err, "finding", id)
+}
+
+// Findings lists all findings by id.
+func (s *Store) Findings(ctx context.Context) ([]knowngood.Finding, error) {
+	return bodies[knowngood.Finding](ctx, s.pool, "SELECT body FROM findings ORDER BY id")
+}
+
+// PutEvaluation keeps a rule's latest verdict on a resource.
+func (s *Store) PutEvaluation(ctx context.Context, e knowngood.Evaluation) error {
+	body, err := column.JSON(e)
+	if err != nil {
+		return err
+	}
+	return s.exec(ctx, "INSERT INTO evaluations (rule, resource, body) VALUES ($1, $2, $3) ON CONFLICT (rule, resource) DO UPDATE SET body = excluded.body",
+		e.Rule, column.Key(e.Resource), body)
+}
+
+// Evaluations lists the latest verdicts.
+func (s *Store) Evaluations(ctx context.Context) ([]knowngood.Evaluation, error) {
+	return bodies[knowngood.Evaluation](ctx, s.pool, "SELECT body FROM evaluations ORDER BY rule, resource")
+}
+
+// PutItem keeps a configuration item if it differs from the newest one of its
+// resource, the times of capture apart, and says whether it did.
+func (s *Store) PutItem(ctx context.Context, r knowngood.Resource) (changed bool, err error) {
+	body, err := column.JSON(r)
+	if err != nil {
+		return false, err
+	}
+	hash, err := column.ItemHash(r)
+	if err != nil {
+		return false, err
+	}
+	put, err := s.pool.Exec(ctx, `INSERT INTO items (resource, captured, hash, body) SELECT $1, $2, $3, $4
+		WHERE $3 IS DISTINCT FROM (SELECT hash FROM items WHERE resource = $1 ORDER BY captured DESC LIMIT 1)
+		ON CONFLICT (resource, captured) DO UPDATE SET hash = excluded.hash, body = excluded.body`,
+		column.Key(r.Key()), micros(r.CaptureTime), hash, body)
+	return put.RowsAffected() > 0, err
+}
+
+// History lists a resource's items, the newest first.
+func (s *Store) History(ctx context.Context, k knowngood.ResourceKey) ([]knowngood.Resource, error) {
+	return bodies[knowngood.Resource](ctx, s.pool, "SELECT body FROM items WHERE resource = $1 ORDER BY captured DESC", column.Key(k))
+}
+
+// PutResidual lists a resource that a remediation left behind.
+func (s *Store) PutResidual(ctx context.Context, r knowngood.Residual) error {
+	body, err := column.JSON(r)
+	if err != nil {
+		return err
+	}
+	return s.exec(ctx, "INSERT INTO residuals (resource, body) VALUES ($1, $2) ON CONFLICT (resource) DO UPDATE SET body = excluded.body", column.Key(r.Resource), body)
+}
+
+// Residuals lists what was left behind.
+func (s *Store) Residuals(ctx context.Context) ([]knowngood.Residual, error) {
+	return bodies[knowngood.Residual](ctx, s.pool, "SELECT body FROM residuals ORDER BY resource")
+}
+
+// PutException keeps automatic remediation off a resource.
+func (s *Store) PutException(ctx context.Context, e knowngood.Exception) error {
+	body, err := column.JSON(e)
+	if err != nil {
+		return err
+	}
+	return s.exec(ctx, "INSERT INTO exceptions (rule, resource, body) VALUES ($1, $2, $3) ON CONFLICT (rule, resource) DO UPDATE SET body = excluded.body",
+		e.Rule, column.Key(e.Resource), body)
+}
+
+// Exceptions lists the remediation exceptions, expired ones too.
+func (s *Store) Exceptions(ctx context.Context) ([]knowngood.Exception, error) {
+	return bodies[knowngood.Exception](ctx, s.pool, "SELECT body FROM exceptions ORDER BY rule, resource")
+}

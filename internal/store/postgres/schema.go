@@ -1,0 +1,100 @@
+package postgres
+
+// migrations bring our tables from one version to the next. They only go forward,
+// and one that has landed is never changed. River's tables have their own.
+//
+// Times are microseconds since 1970, and texts are ordered by their bytes, as in
+// the other store. json keeps a text as it was written, whose hash counts.
+var migrations = []string{`
+CREATE TABLE documents (
+	sha256  text COLLATE "C" PRIMARY KEY,
+	content text NOT NULL
+);
+
+CREATE TABLE plans (
+	hash text COLLATE "C" PRIMARY KEY,
+	run  text NOT NULL UNIQUE,
+	body json NOT NULL
+);
+
+CREATE TABLE approvals (
+	plan_hash text NOT NULL,
+	by        text COLLATE "C" NOT NULL,
+	time      bigint NOT NULL,
+	body      json NOT NULL,
+	PRIMARY KEY (plan_hash, by)
+);
+
+-- last is the number of the log's last entry. due is when somebody should look at
+-- a run next, whoever that is: when its wake comes, when the lease of whoever works
+-- on it runs out, 0 for at once. Of a run that has ended or needs a person it is
+-- NULL. poked: something happened while somebody had the lease, who may have looked
+-- before that.
+CREATE TABLE runs (
+	id       text COLLATE "C" PRIMARY KEY,
+	state    text NOT NULL,
+	message  text NOT NULL,
+	resource text NOT NULL,
+	plan     text NOT NULL,
+	created  bigint NOT NULL,
+	updated  bigint NOT NULL,
+	wake     bigint,
+	body     json NOT NULL,
+	last     bigint NOT NULL DEFAULT 0,
+	epoch    bigint NOT NULL DEFAULT 0,
+	owner    text NOT NULL DEFAULT '',
+	expires  bigint NOT NULL DEFAULT 0,
+	due      bigint,
+	poked    boolean NOT NULL DEFAULT false
+);
+CREATE INDEX runs_due ON runs (due) WHERE due IS NOT NULL;
+CREATE INDEX runs_plan ON runs (plan);
+CREATE INDEX runs_created ON runs (created);
+
+-- One run at a time may act on a resource.
+CREATE TABLE locks (
+	resource text COLLATE "C" PRIMARY KEY,
+	run      text NOT NULL REFERENCES runs(id)
+);
+
+CREATE TABLE run_log (
+	run  text COLLATE "C" NOT NULL REFERENCES runs(id),
+	seq  bigint NOT NULL,
+	body json NOT NULL,
+	PRIMARY KEY (run, seq)
+);
+
+CREATE TABLE findings (
+	id       text COLLATE "C" PRIMARY KEY,
+	state    text NOT NULL,
+	resource text NOT NULL,
+	body     json NOT NULL
+);
+
+CREATE TABLE evaluations (
+	rule     text COLLATE "C" NOT NULL,
+	resource text COLLATE "C" NOT NULL,
+	body     json NOT NULL,
+	PRIMARY KEY (rule, resource)
+);
+
+CREATE TABLE items (
+	resource text COLLATE "C" NOT NULL,
+	captured bigint NOT NULL,
+	hash     text NOT NULL,
+	body     json NOT NULL,
+	PRIMARY KEY (resource, captured)
+);
+
+CREATE TABLE residuals (
+	resource text COLLATE "C" PRIMARY KEY,
+	body     json NOT NULL
+);
+
+CREATE TABLE exceptions (
+	rule     text COLLATE "C" NOT NULL,
+	resource text COLLATE "C" NOT NULL,
+	body     json NOT NULL,
+	PRIMARY KEY (rule, resource)
+);
+`}
