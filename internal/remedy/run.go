@@ -48,18 +48,16 @@ func (x *Executor) Run(ctx context.Context, plan *knowngood.Plan, epoch int64) (
 			return runbook.EndResult{}, err
 		}
 	}
+	var begin *knowngood.LogEntry
 	if len(log) == 0 {
 		start, err := d.Start(runbook.StartBody{Parameters: plan.Parameters, ExecutionID: plan.RunID, DateTime: plan.Created, Seed: plan.Seed, Place: plan.Place, Role: plan.Role})
 		if err != nil {
 			return runbook.EndResult{}, err
 		}
-		start.Seq, start.Time = 1, x.Clock.Now()
-		if err := x.Log.Append(ctx, plan.RunID, epoch, []knowngood.LogEntry{start}, knowngood.RunInProgress, "", nil); err != nil {
-			return runbook.EndResult{}, err
-		}
+		begin = &start
 	}
 	r := &runbook.Runner{
-		Document: d, RunID: plan.RunID, Epoch: epoch, Log: x.Log, Caller: held, Catalog: x.Catalog, Settler: heldSettler{x.Settler, held}, Clock: x.Clock, Decisions: x.Decisions,
+		Document: d, RunID: plan.RunID, Epoch: epoch, Start: begin, Log: x.Log, Caller: held, Catalog: x.Catalog, Settler: heldSettler{x.Settler, held}, Clock: x.Clock, Decisions: x.Decisions,
 		OnEntry: x.OnEntry, CallID: held.callID,
 		Class: func(service, operation string) knowngood.CallClass {
 			op, err := x.Catalog.Operation(service, operation)

@@ -228,9 +228,9 @@ func (d *drive) call(ctx context.Context, next Next) (*EndResult, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, errors.Join(err, d.flush(ctx, knowngood.RunInProgress, "", nil))
 	}
-	// The facts so far first: the outcome of a write must not wait for an
-	// answer, and a cancel request shows itself here. A wake alone can wait.
-	if len(d.pending) != 1 || d.pending[0].Kind != knowngood.EntryWake || d.writes(call) {
+	// The facts so far first: what was learnt must not wait for an answer, and a
+	// cancel request shows itself here. A wake alone can wait, as can a run's start.
+	if d.writes(call) || !d.idle() {
 		if err := d.flush(ctx, knowngood.RunInProgress, "", nil); err != nil {
 			return nil, err
 		}
@@ -266,6 +266,14 @@ func (d *drive) call(ctx context.Context, next Next) (*EndResult, error) {
 		return nil, err
 	}
 	return d.send(ctx, next, call, 1)
+}
+
+// idle says whether what is pending is nothing that was learnt.
+func (d *drive) idle() bool {
+	if len(d.durable) == 0 {
+		return len(d.pending) <= 2 && d.OnEntry == nil // run and step have started
+	}
+	return len(d.pending) == 1 && d.pending[0].Kind == knowngood.EntryWake
 }
 
 // writes says whether a call needs an intent.

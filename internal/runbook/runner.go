@@ -42,9 +42,12 @@ type Runner struct {
 	Document *Document
 	RunID    string
 	Epoch    int64
-	Log      RunLog
-	Caller   awsapi.Caller
-	Catalog  *awsapi.Catalog
+	// Start is the first entry of a run that has none yet, its number and time
+	// apart.
+	Start   *knowngood.LogEntry
+	Log     RunLog
+	Caller  awsapi.Caller
+	Catalog *awsapi.Catalog
 	// Settler may be nil: then the outcome of a write that was cut short stays
 	// unknown.
 	Settler Settler
@@ -80,6 +83,11 @@ func (r *Runner) Run(ctx context.Context) (EndResult, error) {
 	for _, e := range entries {
 		if err := d.m.apply(e); err != nil {
 			return d.park(ctx, knowngood.RunNeedsOperator, err.Error())
+		}
+	}
+	if len(entries) == 0 && r.Start != nil {
+		if err := d.add(*r.Start); err != nil {
+			return EndResult{}, err
 		}
 	}
 	for {

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -41,7 +40,7 @@ func Main(m *testing.M, get *func(testing.TB) *Server) int {
 	*get = func(t testing.TB) *Server {
 		t.Helper()
 		if server == nil && failed == nil {
-			server, failed = start()
+			server, failed = Start()
 		}
 		switch {
 		case errors.Is(failed, errNotInstalled):
@@ -53,7 +52,7 @@ func Main(m *testing.M, get *func(testing.TB) *Server) int {
 	}
 	code := m.Run()
 	if server != nil {
-		if err := server.stop(); err != nil {
+		if err := server.Stop(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
@@ -76,7 +75,8 @@ func program(name string) (string, error) {
 	return path, nil
 }
 
-func start() (*Server, error) {
+// Start starts a server; who does it stops it.
+func Start() (*Server, error) {
 	initdb, err := program("initdb")
 	if err != nil {
 		return nil, err
@@ -95,9 +95,9 @@ func start() (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	make := exec.Command(initdb, "-D", filepath.Join(dir, "data"), "-U", "knowngood", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-instructions")
-	make.SysProcAttr, make.Dir = &syscall.SysProcAttr{Credential: as}, dir
-	if out, err := make.CombinedOutput(); err != nil {
+	initialize := exec.Command(initdb, "-D", filepath.Join(dir, "data"), "-U", "knowngood", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-instructions")
+	initialize.SysProcAttr, initialize.Dir = &syscall.SysProcAttr{Credential: as}, dir
+	if out, err := initialize.CombinedOutput(); err != nil {
 		return nil, errors.Join(fmt.Errorf("initdb: %w\n%s", err, out), os.RemoveAll(dir))
 	}
 	var log bytes.Buffer
@@ -113,7 +113,7 @@ func start() (*Server, error) {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	return nil, errors.Join(fmt.Errorf("the server does not answer\n%s", log.String()), s.stop())
+	return nil, errors.Join(fmt.Errorf("the server does not answer\n%s", log.String()), s.Stop())
 }
 
 // unprivileged is a user who may run a server, which root may not: the one that
@@ -139,7 +139,8 @@ func (s *Server) unprivileged() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, os.Chown(s.dir, uid, gid)
 }
 
-func (s *Server) stop() error {
+// Stop ends the server and takes away what it wrote.
+func (s *Server) Stop() error {
 	err := s.cmd.Process.Signal(syscall.SIGINT) // a fast shutdown
 	if err == nil {
 		_ = s.cmd.Wait() // how it ends is of no account
@@ -152,30 +153,24 @@ func (s *Server) URL(database string) string {
 	return fmt.Sprintf("host=%s user=knowngood dbname=%s", s.dir, database)
 }
 
-// Database makes a new database, and gives its URL.
+// Database makes a new database for a test, and gives its URL.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
-	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, s.URL("postgres"))
+	url, err := s.NewDatabase(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(ctx)
-	name := "t" + strconv.FormatInt(s.made.Add(1), 10)
-	if _, err := conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
-		t.Fatal(err)
-	}
-	return s.URL(name)
+	return url
 }
 
-// Version is what the server says of itself.
-func (s *Server) Version(ctx context.Context) (string, error) {
+// NewDatabase makes a new database, and gives its URL.
+func (s *Server) NewDatabase(ctx context.Context) (string, error) {
 	conn, err := pgx.Connect(ctx, s.URL("postgres"))
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close(ctx)
-	var v string
-	err = conn.QueryRow(ctx, "SHOW server_version").Scan(&v)
-	return strings.Fields(v + " ?")[0], err
+	name := "t" + strconv.FormatInt(s.made.Add(1), 10)
+	_, err = conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
+	return s.URL(name), err
 }

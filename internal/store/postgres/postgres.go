@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
@@ -137,9 +138,11 @@ func (s *Store) exec(ctx context.Context, query string, args ...any) error {
 	return err
 }
 
-// querier is what reads need of the pool or a transaction.
+// querier is the pool or a transaction.
 type querier interface {
+	Exec(ctx context.Context, query string, args ...any) (pgconn.CommandTag, error)
 	Query(ctx context.Context, query string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, query string, args ...any) pgx.Row
 }
 
 // bodies reads rows of one column that holds JSON.
@@ -173,6 +176,12 @@ func only[T any](found []T, err error, what, name string) (T, error) {
 }
 
 func none(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
+
+// taken says that a row with the key is there already.
+func taken(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == "23505" // unique_violation
+}
 
 func micros(t time.Time) int64 { return t.UnixMicro() }
 

@@ -17,32 +17,44 @@ import (
 // knowngood.Conflict where the run is there already, or another that has not ended
 // has the resource; the error names that one.
 func (s *Store) CreateRun(ctx context.Context, r knowngood.Run) error {
+	return s.tx(ctx, func(tx pgx.Tx) error {
+		if err := create(ctx, tx, r, 0, "", 0); err != nil {
+			return err
+		}
+		return s.wake(ctx, tx, nil, r.ID)
+	})
+}
+
+// StartRun makes a run as CreateRun does, and takes its lease until now+ttl: the
+// run's first epoch is 1. It is not woken: it has a worker.
+func (s *Store) StartRun(ctx context.Context, r knowngood.Run, owner string, now time.Time, ttl time.Duration) (epoch int64, err error) {
+	return 1, create(ctx, s.pool, r, 1, owner, micros(now.Add(ttl)))
+}
+
+// creating makes a run and its lock, or neither: one statement. A transaction that
+// makes another run for the resource is waited for.
+const creating = `WITH l AS (
+	INSERT INTO locks (resource, run) SELECT $4, $1 WHERE NOT EXISTS (SELECT FROM runs WHERE id = $1) ON CONFLICT DO NOTHING RETURNING run
+) INSERT INTO runs (id, state, message, resource, plan, created, updated, wake, epoch, owner, expires, due, body)
+	SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12 FROM l`
+
+func create(ctx context.Context, q querier, r knowngood.Run, epoch int64, owner string, expires int64) error {
 	body, err := column.JSON(r)
 	if err != nil {
 		return err
 	}
-	return s.tx(ctx, func(tx pgx.Tx) error {
-		made, err := tx.Exec(ctx, `INSERT INTO runs (id, state, message, resource, plan, created, updated, wake, due, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9) ON CONFLICT DO NOTHING`,
-			r.ID, r.State, r.Message, column.Key(r.Resource), r.PlanHash, micros(r.Created), micros(r.Updated), wakeMicros(r.Wake), body)
-		if err != nil {
-			return err
-		}
-		if made.RowsAffected() == 0 {
-			return knowngood.E(knowngood.Conflict, "start run "+r.ID, "it was started before")
-		}
-		// A transaction that makes another run for the resource is waited for here.
-		if _, err := tx.Exec(ctx, "INSERT INTO locks (resource, run) VALUES ($1, $2) ON CONFLICT DO NOTHING", column.Key(r.Resource), r.ID); err != nil {
-			return err
-		}
-		var owner string
-		if err := tx.QueryRow(ctx, "SELECT run FROM locks WHERE resource = $1", column.Key(r.Resource)).Scan(&owner); err != nil && !none(err) {
-			return err
-		}
-		if owner != r.ID {
-			return knowngood.E(knowngood.Conflict, "start run "+r.ID, "the run %s acts on %s", owner, r.Resource)
-		}
-		return s.wake(ctx, tx, nil, r.ID)
-	})
+	made, err := q.Exec(ctx, creating, r.ID, r.State, r.Message, column.Key(r.Resource), r.PlanHash, micros(r.Created), micros(r.Updated), wakeMicros(r.Wake), epoch, owner, expires, body)
+	if err == nil && made.RowsAffected() > 0 {
+		return nil
+	}
+	if err != nil && !taken(err) { // two may make the same run at once
+		return err
+	}
+	var other string
+	if err := q.QueryRow(ctx, "SELECT run FROM locks WHERE resource = $1", column.Key(r.Resource)).Scan(&other); err == nil && other != r.ID {
+		return knowngood.E(knowngood.Conflict, "start run "+r.ID, "the run %s acts on %s", other, r.Resource)
+	}
+	return knowngood.E(knowngood.Conflict, "start run "+r.ID, "it was started before")
 }
 
 // runs reads runs: a run's state, message, times and wake change with its log; the
@@ -176,7 +188,7 @@ func (s *Store) Release(ctx context.Context, runID string, epoch int64) error {
 			WHEN poked THEN 0
 			WHEN state = 'Waiting' THEN wake
 			ELSE expires END
-		WHERE id = $1 AND epoch = $2 RETURNING coalesce(due, 1)`
+		WHERE id = $1 AND epoch = $2 AND owner <> '' RETURNING coalesce(due, 1)`
 	var due int64
 	err := s.pool.QueryRow(ctx, release, runID, epoch).Scan(&due)
 	switch {
@@ -233,9 +245,12 @@ func (s *Store) Entries(ctx context.Context, runID string) ([]knowngood.LogEntry
 // appending writes entries, the run's state, message and wake, and frees the
 // resource of a run that has ended: one statement, so one way to the server and
 // one commit. It finds no row where the epoch is not the run's or the first entry
-// does not follow its last.
+// does not follow its last. A run for a finding has to tell it of its end, and keeps
+// its lease until then.
 const appending = `WITH r AS (
-	UPDATE runs SET state = $4, message = $5, wake = $6, updated = coalesce($7, updated), last = last + cardinality($8::text[])
+	UPDATE runs SET state = $4, message = $5, wake = $6, updated = coalesce($7, updated), last = last + cardinality($8::text[]),
+		owner = CASE WHEN $9 AND body->>'finding' IS NULL THEN '' ELSE owner END,
+		due = CASE WHEN $9 AND body->>'finding' IS NULL THEN NULL ELSE due END
 	WHERE id = $1 AND epoch = $2 AND ($3 = 0 OR last = $3 - 1) RETURNING id
 ), l AS (
 	INSERT INTO run_log (run, seq, body) SELECT r.id, $3 + e.n - 1, e.body::json FROM r, unnest($8::text[]) WITH ORDINALITY AS e(body, n)

@@ -54,7 +54,7 @@ CREATE INDEX runs_created ON runs (created);
 -- One run at a time may act on a resource.
 CREATE TABLE locks (
 	resource text COLLATE "C" PRIMARY KEY,
-	run      text NOT NULL REFERENCES runs(id)
+	run      text NOT NULL REFERENCES runs(id) DEFERRABLE INITIALLY DEFERRED
 );
 
 CREATE TABLE run_log (

@@ -13,25 +13,36 @@ import (
 	"github.com/knowngood/knowngood/internal/store/column"
 )
 
-// CreateRun makes a run and locks its resource for it. Kind knowngood.Conflict
-// where the run is there already, or another that has not ended has the
-// resource; the error names that one.
+// CreateRun makes a run, locks its resource for it, and makes it due. Kind
+// knowngood.Conflict where the run is there already, or another that has not ended
+// has the resource; the error names that one.
 func (s *Store) CreateRun(ctx context.Context, r knowngood.Run) error {
+	return s.create(ctx, r, 0, "", 0)
+}
+
+// StartRun makes a run as CreateRun does, and takes its lease until now+ttl: the
+// run's first epoch is 1.
+func (s *Store) StartRun(ctx context.Context, r knowngood.Run, owner string, now time.Time, ttl time.Duration) (epoch int64, err error) {
+	return 1, s.create(ctx, r, 1, owner, micros(now.Add(ttl)))
+}
+
+func (s *Store) create(ctx context.Context, r knowngood.Run, epoch int64, owner string, expires int64) error {
 	body, err := column.JSON(r)
 	if err != nil {
 		return err
 	}
 	return s.tx(ctx, func(tx *sql.Tx) error {
-		var owner string
-		err := tx.QueryRow("SELECT run FROM locks WHERE resource = ?", column.Key(r.Resource)).Scan(&owner)
+		var other string
+		err := tx.QueryRow("SELECT run FROM locks WHERE resource = ?", column.Key(r.Resource)).Scan(&other)
 		switch {
-		case err == nil && owner != r.ID:
-			return knowngood.E(knowngood.Conflict, "start run "+r.ID, "the run %s acts on %s", owner, r.Resource)
+		case err == nil && other != r.ID:
+			return knowngood.E(knowngood.Conflict, "start run "+r.ID, "the run %s acts on %s", other, r.Resource)
 		case err != nil && !errors.Is(err, sql.ErrNoRows):
 			return err
 		}
-		res, err := tx.Exec(`INSERT INTO runs (id, state, message, resource, plan, created, updated, wake, due, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT DO NOTHING`,
-			r.ID, r.State, r.Message, column.Key(r.Resource), r.PlanHash, micros(r.Created), micros(r.Updated), wakeMicros(r.Wake), body)
+		res, err := tx.Exec(`INSERT INTO runs (id, state, message, resource, plan, created, updated, wake, epoch, owner, expires, due, body)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?11, ?11, ?) ON CONFLICT DO NOTHING`,
+			r.ID, r.State, r.Message, column.Key(r.Resource), r.PlanHash, micros(r.Created), micros(r.Updated), wakeMicros(r.Wake), epoch, owner, expires, body)
 		if err != nil {
 			return err
 		}
@@ -154,7 +165,7 @@ func (s *Store) Release(ctx context.Context, runID string, epoch int64) error {
 			WHEN poked THEN 0
 			WHEN state = 'Waiting' THEN wake
 			ELSE expires END
-		WHERE id = ? AND epoch = ?`, runID, epoch)
+		WHERE id = ? AND epoch = ? AND owner <> ''`, runID, epoch)
 }
 
 // poke makes runs due at once that have something new to look at.
@@ -218,11 +229,15 @@ func appendEntries(tx *sql.Tx, runID string, last int64, entries []knowngood.Log
 		state, message, wakeMicros(wake), updated, last, runID); err != nil {
 		return err
 	}
-	if state.Ended() {
-		_, err := tx.Exec("DELETE FROM locks WHERE run = ?", runID)
+	if !state.Ended() {
+		return nil
+	}
+	// A run for a finding has to tell it of its end, and keeps its lease until then.
+	if _, err := tx.Exec("UPDATE runs SET owner = '', expires = 0, due = NULL WHERE id = ? AND json_extract(body, '$.finding') IS NULL", runID); err != nil {
 		return err
 	}
-	return nil
+	_, err := tx.Exec("DELETE FROM locks WHERE run = ?", runID)
+	return err
 }
 
 // RequestCancel asks for a run's cancellation, beside whoever works on it. The
