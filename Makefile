@@ -28,6 +28,7 @@ bench:
 	$(GO) test -run '^$$' -bench . ./...
 	cd awsapi/bench && $(GO) run .
 	cd internal/rule/bench && $(GO) run .
+	cd internal/app/bench && $(GO) run .
 
 # Every fuzz target for FUZZTIME, most of which the search for the smallest input
 # that finds something new would take otherwise.

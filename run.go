@@ -28,6 +28,11 @@ const (
 	RunNeedsOperator RunState = "NeedsOperator"
 )
 
+// RunStates are all states of a run.
+func RunStates() []RunState {
+	return append([]RunState{RunPending, RunInProgress, RunWaiting, RunOutcomeUnknown, RunNeedsOperator}, EndedStates()...)
+}
+
 // EndedStates are those in which a run will do nothing more.
 func EndedStates() []RunState {
 	return []RunState{RunSuccess, RunUnverified, RunFailed, RunTimedOut, RunCancelled}

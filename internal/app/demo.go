@@ -113,7 +113,7 @@ func openShow(ctx context.Context, s Streams, o *demoOptions) (*show, error) {
 	}
 	id, secret := d.box.Credentials()
 	cfg := awsapi.Config{Catalog: c, Region: d.box.Region(), HTTPClient: awsapi.HandlerDoer(d.box), Credentials: awsapi.StaticCredentials(id, secret, "")}
-	if d.ses, err = newSession(ctx, cfg, d.clock, o.state); err != nil {
+	if d.ses, err = newSession(ctx, cfg, d.clock, storeOptions{state: o.state}); err != nil {
 		return nil, err
 	}
 	// The estate enforces: its remediations start by themselves.

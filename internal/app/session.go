@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -21,18 +20,20 @@ import (
 	"github.com/knowngood/knowngood/internal/finding"
 	"github.com/knowngood/knowngood/internal/inventory"
 	"github.com/knowngood/knowngood/internal/remedy"
-	"github.com/knowngood/knowngood/internal/store/sqlite"
 	"github.com/knowngood/knowngood/library"
 )
 
 // awsOptions are the flags of every command that calls AWS.
-type awsOptions struct{ profile, region, endpointURL, state string }
+type awsOptions struct {
+	profile, region, endpointURL string
+	storeOptions
+}
 
 func (o *awsOptions) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.profile, "profile", "", "profile of the AWS configuration; default: AWS_PROFILE")
 	cmd.Flags().StringVar(&o.region, "region", "", "Region; default: the profile's, or AWS_REGION")
 	cmd.Flags().StringVar(&o.endpointURL, "endpoint-url", "", "endpoint in place of AWS's own; default: AWS_ENDPOINT_URL")
-	cmd.Flags().StringVar(&o.state, "state", ".knowngood", "folder that holds what knowngood remembers")
+	o.storeOptions.register(cmd)
 }
 
 // session is one account and Region, with the credentials of a caller, and what
@@ -42,11 +43,11 @@ type session struct {
 	client    *awsapi.Client
 	content   *remedy.Content
 	types     *inventory.Table
-	store     *sqlite.Store
+	store     store
 	clock     knowngood.Clock
 	place     knowngood.Place
 	principal string // ARN
-	state     string // folder of the store
+	state     string // where the store is
 	loopback  bool   // every call goes to this machine
 }
 
@@ -87,7 +88,7 @@ func (o awsOptions) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSession(ctx, cfg, knowngood.WallClock{}, o.state)
+	return newSession(ctx, cfg, knowngood.WallClock{}, o.storeOptions)
 }
 
 // regionName is the form that the names of all partitions' Regions have. A Region
@@ -103,13 +104,13 @@ func endpoints(cfg awsapi.Config) []string {
 	return slices.AppendSeq(out, maps.Values(cfg.ServiceEndpoints))
 }
 
-// newSession finds out who calls where, and opens the store in a folder.
-func newSession(ctx context.Context, cfg awsapi.Config, clock knowngood.Clock, state string) (*session, error) {
+// newSession finds out who calls where, and opens the store.
+func newSession(ctx context.Context, cfg awsapi.Config, clock knowngood.Clock, at storeOptions) (*session, error) {
 	client, err := awsapi.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{catalog: cfg.Catalog, client: client, clock: clock, state: state, loopback: onLoopback(cfg)}
+	s := &session{catalog: cfg.Catalog, client: client, clock: clock, state: at.where(), loopback: onLoopback(cfg)}
 	who, err := client.Call(ctx, "sts", "GetCallerIdentity", nil)
 	if err != nil {
 		return nil, awsError("find out who calls", err, cfg)
@@ -127,7 +128,7 @@ func newSession(ctx context.Context, cfg awsapi.Config, clock knowngood.Clock, s
 	if s.types, err = inventory.LoadTypes(library.FS, cfg.Catalog); err != nil {
 		return nil, err
 	}
-	s.store, err = sqlite.Open(ctx, filepath.Join(state, "knowngood.db"))
+	s.store, err = at.openStore(ctx)
 	return s, err
 }
 

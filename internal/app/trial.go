@@ -210,7 +210,7 @@ func (s *stage) open(ctx context.Context, state string) error {
 	}
 	id, secret := s.box.Credentials()
 	cfg := awsapi.Config{Catalog: c, Region: s.box.Region(), HTTPClient: awsapi.HandlerDoer(s.box), Credentials: awsapi.StaticCredentials(id, secret, "")}
-	if s.ses, err = newSession(ctx, cfg, s.clock, state); err != nil {
+	if s.ses, err = newSession(ctx, cfg, s.clock, storeOptions{state: state}); err != nil {
 		return err
 	}
 	o := governanceOptions{}

@@ -17,9 +17,10 @@ import (
 type RunStore interface {
 	// Run gives a run; kind NotFound where there is none.
 	Run(ctx context.Context, id string) (knowngood.Run, error)
-	// CreateRun makes a run and locks its resource for it until it has ended;
-	// kind Conflict where another run has the resource.
-	CreateRun(ctx context.Context, r knowngood.Run) error
+	// StartRun makes a run, locks its resource for it until it has ended, and takes
+	// its lease as Acquire does, all or nothing; kind Conflict where another run has
+	// the resource, or the run is there.
+	StartRun(ctx context.Context, r knowngood.Run, owner string, now time.Time, ttl time.Duration) (epoch int64, err error)
 	// Acquire takes the lease until now+ttl and gives its epoch, which fences the
 	// owners before; kind Conflict where another holds it and is not dead.
 	Acquire(ctx context.Context, runID, owner string, now time.Time, ttl time.Duration, dead func(owner string) bool) (epoch int64, err error)
@@ -77,6 +78,8 @@ type Remediator struct {
 	Owner string
 	Dead  func(owner string) bool
 	NewID func() string // of runs
+	// Patience is the longest wait of a run that Apply sits out; 0: any.
+	Patience time.Duration
 	// OnEntry is told of each entry of a run's log once it is durable. nil: nobody.
 	OnEntry func(*knowngood.Plan, knowngood.LogEntry)
 }
@@ -165,16 +168,12 @@ func (r *Remediator) Apply(ctx context.Context, plan *knowngood.Plan, decisions 
 	if err := r.mayApply(ctx, plan, decisions); err != nil {
 		return Result{}, err
 	}
-	known, err := r.run(ctx, plan)
+	known, epoch, err := r.lease(ctx, plan)
 	if err != nil {
 		return Result{}, err
 	}
 	if known.State.Ended() {
 		return r.ended(ctx, plan, known, retry)
-	}
-	epoch, err := r.Runs.Acquire(ctx, plan.RunID, r.Owner, time.Now(), leaseTime, r.Dead)
-	if err != nil {
-		return Result{}, err
 	}
 	renewing, stop := context.WithCancel(ctx)
 	defer stop()
@@ -259,27 +258,39 @@ func (r *Remediator) mayApply(ctx context.Context, plan *knowngood.Plan, decisio
 	return nil
 }
 
-// run gives the run of a plan, and makes it if it is not there.
-func (r *Remediator) run(ctx context.Context, plan *knowngood.Plan) (knowngood.Run, error) {
+// lease gives the run of a plan, made if it is not there, and takes its lease unless
+// it has ended.
+func (r *Remediator) lease(ctx context.Context, plan *knowngood.Plan) (knowngood.Run, int64, error) {
 	known, err := r.Runs.Run(ctx, plan.RunID)
 	switch {
 	case err == nil && known.PlanHash != plan.Hash:
-		return known, knowngood.E(knowngood.Refused, "run "+plan.RunID, "it was begun with the plan %s, this is %s", known.PlanHash, plan.Hash)
+		return known, 0, knowngood.E(knowngood.Refused, "run "+plan.RunID, "it was begun with the plan %s, this is %s", known.PlanHash, plan.Hash)
+	case err == nil && known.State.Ended():
+		return known, 0, nil
 	case err == nil:
-		return known, nil
+		epoch, err := r.Runs.Acquire(ctx, plan.RunID, r.Owner, time.Now(), leaseTime, r.Dead)
+		return known, epoch, err
 	case knowngood.KindOf(err) != knowngood.NotFound:
-		return known, err
+		return known, 0, err
 	}
+	run, err := r.NewRun(ctx, plan)
+	if err != nil {
+		return run, 0, err
+	}
+	epoch, err := r.Runs.StartRun(ctx, run, r.Owner, time.Now(), leaseTime)
+	return run, epoch, err
+}
+
+// NewRun is the run of a plan, which is kept with it. The error, of kind Refused,
+// says that the plan is too old to begin with.
+func (r *Remediator) NewRun(ctx context.Context, plan *knowngood.Plan) (knowngood.Run, error) {
 	now := r.Clock.Now()
 	if age := now.Sub(plan.Created); age > PlanLifetime {
-		return known, knowngood.E(knowngood.Refused, "apply plan "+plan.Hash[:12], "it was made %d days ago, at %s; a plan is good for %d", int(age.Hours()/24), plan.Created.Format(time.RFC3339), int(PlanLifetime.Hours()/24)).
+		return knowngood.Run{}, knowngood.E(knowngood.Refused, "apply plan "+plan.Hash[:12], "it was made %d days ago, at %s; a plan is good for %d", int(age.Hours()/24), plan.Created.Format(time.RFC3339), int(PlanLifetime.Hours()/24)).
 			WithHint("make a new plan")
 	}
-	run := knowngood.Run{ID: plan.RunID, PlanHash: plan.Hash, Document: plan.Document.SHA256, Resource: plan.Resource, Finding: plan.Finding, State: knowngood.RunPending, Created: now, Updated: now}
-	if err := r.Records.PutPlan(ctx, plan); err != nil {
-		return run, err
-	}
-	return run, r.Runs.CreateRun(ctx, run)
+	return knowngood.Run{ID: plan.RunID, PlanHash: plan.Hash, Document: plan.Document.SHA256, Resource: plan.Resource, Finding: plan.Finding, State: knowngood.RunPending, Created: now, Updated: now},
+		r.Records.PutPlan(ctx, plan)
 }
 
 // carryOut drives the run under its lease.
@@ -299,7 +310,7 @@ func (r *Remediator) carryOut(ctx context.Context, plan *knowngood.Plan, epoch i
 		}
 	}
 	x := &Executor{
-		Catalog: r.Catalog, Operations: r.Content.Operations, Caller: r.As(plan.Role, plan.RunID, ""), Log: r.Log, Clock: r.Clock,
+		Catalog: r.Catalog, Operations: r.Content.Operations, Caller: r.As(plan.Role, plan.RunID, ""), Log: r.Log, Clock: r.Clock, Patience: r.Patience,
 		Settler: &Settler{Catalog: r.Catalog, Operations: r.Content.Operations, Clock: r.Clock, Consistency: 30 * time.Second, Poll: 3 * time.Second},
 		Decisions: func(context.Context, runbook.ApproveRequest) ([]knowngood.Approval, error) {
 			return decisions, nil

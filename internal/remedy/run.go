@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/awsapi"
@@ -18,6 +19,7 @@ type Executor struct {
 	Log        runbook.RunLog
 	Clock      knowngood.Clock
 	Settler    *Settler
+	Patience   time.Duration // the longest wait that Run sits out; 0: any
 	// Decisions gives the approvals that count for an aws:approve step.
 	Decisions func(ctx context.Context, r runbook.ApproveRequest) ([]knowngood.Approval, error)
 	// OnEntry is told of each entry once it is durable. It may be nil.
@@ -57,7 +59,7 @@ func (x *Executor) Run(ctx context.Context, plan *knowngood.Plan, epoch int64) (
 		begin = &start
 	}
 	r := &runbook.Runner{
-		Document: d, RunID: plan.RunID, Epoch: epoch, Start: begin, Log: x.Log, Caller: held, Catalog: x.Catalog, Settler: heldSettler{x.Settler, held}, Clock: x.Clock, Decisions: x.Decisions,
+		Document: d, RunID: plan.RunID, Epoch: epoch, Start: begin, Patience: x.Patience, Log: x.Log, Caller: held, Catalog: x.Catalog, Settler: heldSettler{x.Settler, held}, Clock: x.Clock, Decisions: x.Decisions,
 		OnEntry: x.OnEntry, CallID: held.callID,
 		Class: func(service, operation string) knowngood.CallClass {
 			op, err := x.Catalog.Operation(service, operation)

@@ -149,11 +149,16 @@ func (d *drive) sleep(ctx context.Context, next Next) (*EndResult, error) {
 	if next.Until.IsZero() {
 		return &EndResult{State: knowngood.RunWaiting, Message: next.Reason}, d.flush(ctx, knowngood.RunWaiting, next.Reason, nil)
 	}
-	if err := d.flush(ctx, knowngood.RunWaiting, next.Reason, &next.Until); err != nil {
-		return nil, err
-	}
-	if err := d.Clock.Sleep(ctx, next.Until.Sub(d.Clock.Now())); err != nil {
-		return nil, err
+	if wait := next.Until.Sub(d.Clock.Now()); wait > 0 {
+		if err := d.flush(ctx, knowngood.RunWaiting, next.Reason, &next.Until); err != nil {
+			return nil, err
+		}
+		if d.Patience > 0 && wait > d.Patience {
+			return &EndResult{State: knowngood.RunWaiting, Message: next.Reason}, nil
+		}
+		if err := d.Clock.Sleep(ctx, wait); err != nil {
+			return nil, err
+		}
 	}
 	return nil, d.addBody(knowngood.EntryWake, next, WakeBody{})
 }

@@ -56,6 +56,8 @@ const (
 	// CodeInvalidOutput: the call was answered, and an output that the step
 	// declares could not be taken from the answer.
 	CodeInvalidOutput = "InvalidOutput"
+	// CodeNotDone: a person says that the write did not take place.
+	CodeNotDone = "NotDone"
 	// CodeStepLimit: the run executed MaxStepRuns steps.
 	CodeStepLimit = "StepLimit"
 )

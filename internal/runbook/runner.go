@@ -3,6 +3,7 @@ package runbook
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/awsapi"
@@ -52,6 +53,9 @@ type Runner struct {
 	// unknown.
 	Settler Settler
 	Clock   knowngood.Clock
+	// Patience is the longest wait that Run sits out; for a longer one it leaves the
+	// run waiting, whose wake is in the log's row. 0: any.
+	Patience time.Duration
 	// Decisions gives the approvals that count for a request, made by people
 	// whom its Approvers allow. nil: nobody decides.
 	Decisions func(ctx context.Context, r ApproveRequest) ([]knowngood.Approval, error)

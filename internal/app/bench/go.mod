@@ -1,4 +1,4 @@
-module github.com/knowngood/knowngood/internal/store/bench
+module github.com/knowngood/knowngood/internal/app/bench
 
 go 1.26.0
 
