@@ -15,12 +15,18 @@ import (
 	"github.com/knowngood/knowngood/internal/remedy"
 )
 
-func readPlan(file string) (*knowngood.Plan, error) {
+// readPlan reads a plan's file: that of one resource, or of a fleet.
+func readPlan(file string) (*knowngood.Plan, *remedy.FleetPlan, error) {
 	raw, err := os.ReadFile(file)
 	if err != nil {
-		return nil, &knowngood.Error{Kind: knowngood.Invalid, Op: "read the plan", Err: err}
+		return nil, nil, &knowngood.Error{Kind: knowngood.Invalid, Op: "read the plan", Err: err}
 	}
-	return remedy.DecodePlan(file, raw)
+	if remedy.IsFleet(raw) {
+		fleet, err := remedy.DecodeFleet(file, raw)
+		return nil, fleet, err
+	}
+	plan, err := remedy.DecodePlan(file, raw)
+	return plan, nil, err
 }
 
 type approveOptions struct {
@@ -55,9 +61,12 @@ func approve(ctx context.Context, s Streams, o approveOptions, file string) erro
 	if err := checkOutput(o.output); err != nil {
 		return err
 	}
-	plan, err := readPlan(file)
+	plan, fleet, err := readPlan(file)
 	if err != nil {
 		return err
+	}
+	if fleet != nil {
+		return approveFleet(ctx, s, o, file, fleet)
 	}
 	ses, err := o.open(ctx)
 	if err != nil {
@@ -68,13 +77,9 @@ func approve(ctx context.Context, s Streams, o approveOptions, file string) erro
 	if err := ses.isFor(op, plan); err != nil {
 		return err
 	}
-	by := ses.principal
-	if o.as != "" {
-		if !ses.loopback {
-			return knowngood.E(knowngood.Usage, op, "--as is for endpoints on this machine; a decision on a real account is that of who is signed in").
-				WithHint("leave --as out: it is then by %s", ses.principal)
-		}
-		by = o.as
+	by, err := ses.approver(op, o.as)
+	if err != nil {
+		return err
 	}
 	if !o.reject && !o.incomplete && len(plan.Incomplete) > 0 {
 		return knowngood.E(knowngood.Usage, op, "the plan is incomplete: %s", strings.Join(plan.Incomplete, "; ")).WithHint("--incomplete says that you accept that")
@@ -114,6 +119,18 @@ func approve(ctx context.Context, s Streams, o approveOptions, file string) erro
 	}
 	fmt.Fprintf(s.Out, "rejected by %s: plan %s\n", by, plan.Hash)
 	return nil
+}
+
+// approver is who decides: whoever is signed in, or who --as names.
+func (ses *session) approver(op, as string) (string, error) {
+	switch {
+	case as == "":
+		return ses.principal, nil
+	case !ses.loopback:
+		return "", knowngood.E(knowngood.Usage, op, "--as is for endpoints on this machine; a decision on a real account is that of who is signed in").
+			WithHint("leave --as out: it is then by %s", ses.principal)
+	}
+	return as, nil
 }
 
 type applyOptions struct {
@@ -167,8 +184,12 @@ func apply(ctx context.Context, s Streams, o applyOptions, name string) error {
 	var plan *knowngood.Plan
 	var err error
 	if !runID.MatchString(name) {
-		if plan, err = readPlan(name); err != nil {
+		var fleet *remedy.FleetPlan
+		if plan, fleet, err = readPlan(name); err != nil {
 			return err
+		}
+		if fleet != nil {
+			return applyFleet(ctx, s, o, name, fleet)
 		}
 	}
 	ses, err := o.open(ctx)

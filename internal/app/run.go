@@ -18,6 +18,7 @@ type runOptions struct {
 	plan     bool
 	out      string
 	resource string
+	fleet    fleetOptions
 }
 
 func newRun(s Streams) *cobra.Command {
@@ -27,11 +28,19 @@ func newRun(s Streams) *cobra.Command {
 		Short: "Plan a runbook of the library, or of a file",
 		Long: `Plans a runbook: every call that it would make, in order, without making a write.
 RUNBOOK is the name of one in the library, or a file. The plan goes into a file
-(-o) that "approve" and "apply" take.`,
+(-o) that "approve" and "apply" take. With --targets there is a plan for each
+resource, and one file for all: "apply" works on --max-concurrency of them at once,
+and begins no more once more than --max-errors have failed.`,
 		Args: takes(cobra.MinimumNArgs(1), "a runbook's name or file, and its parameters"),
-		RunE: func(cmd *cobra.Command, args []string) error { return planRun(cmd.Context(), s, o, args[0], args[1:]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(o.fleet.targets) > 0 && o.plan {
+				return planFleet(cmd.Context(), s, o, args[0], args[1:])
+			}
+			return planRun(cmd.Context(), s, o, args[0], args[1:])
+		},
 	}
 	o.register(cmd)
+	o.fleet.register(cmd)
 	cmd.Flags().BoolVar(&o.plan, "plan", false, "plan, and do nothing")
 	cmd.Flags().StringVarP(&o.out, "output-file", "o", "plan.json", "file that the plan is written to")
 	cmd.Flags().StringVar(&o.resource, "resource", "", "id of the resource that is acted on; default: the parameter that the library says, or the first")
