@@ -212,3 +212,23 @@ func wakeMicros(t *time.Time) any {
 	}
 	return micros(*t)
 }
+
+// Check reads the whole database, and says what is damaged in it.
+func (s *Store) Check(ctx context.Context) error {
+	rows, err := s.read.QueryContext(ctx, "PRAGMA integrity_check")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var damage []error
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return err
+		}
+		if line != "ok" {
+			damage = append(damage, errors.New(line))
+		}
+	}
+	return errors.Join(append(damage, rows.Err())...)
+}
