@@ -44,8 +44,9 @@ func newApprove(s Streams) *cobra.Command {
 		Use: "approve PLAN", Short: "Approve a plan, or reject it",
 		Long: `Records your decision on a plan, under the plan's hash: a plan that is changed
 afterwards is not approved. You are who your AWS credentials say. A plan that is
-reversible, and for which nothing stops, needs no approval.`,
-		Args: takes(cobra.ExactArgs(1), "one argument, a plan's file"),
+reversible, and for which nothing stops, needs no approval. PLAN is the plan's file,
+or the id of a run that waits for a decision.`,
+		Args: takes(cobra.ExactArgs(1), "one argument, a plan's file or the id of a run"),
 		RunE: func(cmd *cobra.Command, args []string) error { return approve(cmd.Context(), s, o, args[0]) },
 	}
 	o.register(cmd)
@@ -61,18 +62,27 @@ func approve(ctx context.Context, s Streams, o approveOptions, file string) erro
 	if err := checkOutput(o.output); err != nil {
 		return err
 	}
-	plan, fleet, err := readPlan(file)
-	if err != nil {
-		return err
-	}
-	if fleet != nil {
-		return approveFleet(ctx, s, o, file, fleet)
+	var plan *knowngood.Plan
+	var err error
+	if !runID.MatchString(file) {
+		var fleet *remedy.FleetPlan
+		if plan, fleet, err = readPlan(file); err != nil {
+			return err
+		}
+		if fleet != nil {
+			return approveFleet(ctx, s, o, file, fleet)
+		}
 	}
 	ses, err := o.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer ses.store.Close()
+	if plan == nil {
+		if plan, err = ses.planOf(ctx, file); err != nil {
+			return err
+		}
+	}
 	op := "approve " + file
 	if err := ses.isFor(op, plan); err != nil {
 		return err

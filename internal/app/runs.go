@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -357,6 +358,7 @@ func workRuns(ctx context.Context, s Streams, o runsWorkOptions) error {
 		}
 		fmt.Fprintf(s.Out, "%s %s %s\n", id, r.State, r.Message)
 	}
+	debug.FreeOSMemory() // reading the rules took more than working on runs will
 	return w.Run(ctx)
 }
 

@@ -11,7 +11,7 @@ import (
 
 // How often Work looks whether another process changed something. A look costs a
 // read of shared memory.
-const lookPeriod = 50 * time.Millisecond
+const lookPeriod = 200 * time.Millisecond
 
 // A run whose worker ended with an error is tried again later, and later each
 // time.
