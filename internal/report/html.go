@@ -68,6 +68,7 @@ type (
 	}
 	pageDimension struct {
 		Name, Title, Summary string
+		Open                 bool
 		Groups               []pageGroup
 	}
 	pageGroup struct {
@@ -179,16 +180,16 @@ func (g Group) label() string {
 
 // rings draws the results as parts of a ring: what failed first.
 func (d *pageData) rings(all Group) {
-	at := 0
+	seen := 0
 	for _, part := range []struct {
 		s Status
 		n int
 	}{{Failed, all.Failed}, {NotEvaluated, all.NotEvaluated}, {Passed, all.Passed}} {
 		d.Legend = append(d.Legend, pageLegend{part.s.class(), strings.ToLower(strings.ReplaceAll(string(part.s), "_", " ")), part.n})
 		if part.n > 0 {
-			length := max(part.n*1000/all.Total(), 4) // few of many are seen too
-			d.Arcs = append(d.Arcs, pageArc{part.s.class(), at, length})
-			at += length
+			start, end := seen*1000/all.Total(), (seen+part.n)*1000/all.Total()
+			d.Arcs = append(d.Arcs, pageArc{part.s.class(), start, max(end-start, 3)}) // few of many are seen too
+			seen += part.n
 		}
 	}
 }
@@ -196,9 +197,9 @@ func (d *pageData) rings(all Group) {
 func dimensions(p Posture) []pageDimension {
 	var out []pageDimension
 	for _, dim := range p.dimensions() {
-		view := pageDimension{Name: dim.name, Title: strings.ToUpper(dim.name[:1]) + dim.name[1:]}
+		view := pageDimension{Name: dim.name, Title: strings.ToUpper(dim.name[:1]) + dim.name[1:], Open: len(dim.groups) <= maxGroups}
 		by := map[Status]int{}
-		for _, g := range dim.groups {
+		for _, g := range worstFirst(dim.groups) {
 			by[g.Status]++
 			view.Groups = append(view.Groups, pageGroup{Group: g, Class: g.Status.class(), Label: g.label(), Text: counts(g), Bars: bars(g)})
 		}
@@ -283,9 +284,8 @@ func (d *pageData) rows(r *Report) {
 			d.Gaps = append(d.Gaps, row)
 		}
 	}
-	rank := func(row pageRow) int { return slices.Index(severities[:], knowngood.Severity(row.Severity)) }
 	slices.SortStableFunc(d.Findings, func(a, b pageRow) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.RuleName, b.RuleName))
+		return cmp.Or(cmp.Compare(rank(a.Severity), rank(b.Severity)), strings.Compare(a.RuleName, b.RuleName))
 	})
 	d.GapCount = len(d.Gaps)
 }

@@ -50,7 +50,7 @@ type Posture struct {
 	Severities []Group `json:"severities"` // the most severe first
 }
 
-// Severities are from most to least severe.
+// severities are from most to least severe.
 var severities = [...]knowngood.Severity{knowngood.Critical, knowngood.High, knowngood.Medium, knowngood.Low, knowngood.Informational}
 
 // Posture groups the results.
@@ -80,13 +80,32 @@ func (r *Report) Posture() Posture {
 		}
 		accounts.get(res.Resource.Account).count(res.Status)
 		regions.get(res.Resource.Region).count(res.Status)
-		levels.get(string(res.Severity())).count(res.Status)
+		levels.get(cmp.Or(string(res.Rule.Severity), unrated)).count(res.Status)
 	}
 	p := Posture{All: all, Packs: packs.sorted(strings.Compare), Controls: controls.sorted(compareControls), Accounts: accounts.sorted(strings.Compare), Regions: regions.sorted(strings.Compare)}
-	p.Severities = levels.sorted(func(a, b string) int {
-		return cmp.Compare(slices.Index(severities[:], knowngood.Severity(a)), slices.Index(severities[:], knowngood.Severity(b)))
-	})
+	p.Severities = levels.sorted(func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
 	return p
+}
+
+// unrated is the group of rules whose severity isn't known, for they are missing.
+const unrated = "unrated"
+
+// rank orders severities, the most severe first; one that isn't known is last.
+func rank(severity string) int {
+	if i := slices.Index(severities[:], knowngood.Severity(severity)); i >= 0 {
+		return i
+	}
+	return len(severities)
+}
+
+// worstFirst orders groups by their status, keeping their order within one.
+func worstFirst(groups []Group) []Group {
+	order := []Status{Failed, NotEvaluated, Passed, NoResources}
+	groups = slices.Clone(groups)
+	slices.SortStableFunc(groups, func(a, b Group) int {
+		return cmp.Compare(slices.Index(order, a.Status), slices.Index(order, b.Status))
+	})
+	return groups
 }
 
 // groups are groups by name.

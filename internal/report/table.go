@@ -20,8 +20,8 @@ type Look struct {
 	Color bool
 }
 
-// narrow is the width below which a row is written below its head, not beside it.
-const narrow = 100
+// leastRoom is the columns that a row's last cell must have; else it is written below.
+const leastRoom = 28
 
 // WriteTable writes a report for people. Its last line counts.
 func WriteTable(w io.Writer, r *Report, look Look) error {
@@ -29,9 +29,9 @@ func WriteTable(w io.Writer, r *Report, look Look) error {
 	t.line(fmt.Sprintf("Scan     %s, %s, %s, %s, %s, %.2f s", plural(len(r.Packs), "pack"), plural(r.inForce(), "rule"), plural(r.Resources, "resource"),
 		plural(len(r.Verdicts), "evaluation"), plural(r.Calls, "call"), r.Took.Seconds()))
 	t.posture(r.Posture())
-	if len(r.Findings) > 0 {
+	if open := r.open(); len(open) > 0 {
 		t.line("\nFindings")
-		t.findings(r.Findings)
+		t.findings(open)
 	}
 	if len(r.Archived) > 0 {
 		t.line(fmt.Sprintf("\n%s archived: no longer a finding, and not verified", plural(len(r.Archived), "finding")))
@@ -70,6 +70,24 @@ func WriteFindings(w io.Writer, list []knowngood.Finding, look Look) error {
 	t := &table{w: w, look: look}
 	t.findings(list)
 	return t.err
+}
+
+// open gives what failed as findings, the most severe first. A result that the store
+// keeps no finding of is one too.
+func (r *Report) open() []knowngood.Finding {
+	var out []knowngood.Finding
+	for i := range r.Results {
+		res := &r.Results[i]
+		switch {
+		case res.Status != Failed:
+		case res.Finding != nil:
+			out = append(out, *res.Finding)
+		default:
+			out = append(out, knowngood.Finding{ID: res.ID(), Rule: res.Rule.Name, Pack: res.Rule.Pack, Severity: res.Severity(), Resource: res.Resource, Annotation: res.Annotation, State: knowngood.FindingOpen})
+		}
+	}
+	finding.Sort(out)
+	return out
 }
 
 func (r *Report) inForce() int {
@@ -131,6 +149,9 @@ func (t *table) rows(rows [][]cell) {
 			if i == len(row)-1 {
 				continue
 			}
+			if t.look.Width > 0 {
+				row[i].text = cut(row[i].text, max(t.look.Width-4, 8))
+			}
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
@@ -141,7 +162,7 @@ func (t *table) rows(rows [][]cell) {
 	for _, n := range widths {
 		taken += n + 2
 	}
-	below := t.look.Width > 0 && (t.look.Width < narrow || t.look.Width-taken < 24)
+	below := t.look.Width > 0 && t.look.Width-taken < leastRoom
 	for _, row := range rows {
 		last := row[len(row)-1]
 		if below {
@@ -239,7 +260,7 @@ func (t *table) posture(p Posture) {
 				}
 				return drop
 			})
-			slices.SortStableFunc(groups, func(a, b Group) int { return strings.Compare(string(a.Status), string(b.Status)) })
+			groups = worstFirst(groups)
 		}
 		name := "by " + d.name
 		for i, g := range groups {
@@ -247,7 +268,7 @@ func (t *table) posture(p Posture) {
 				rows = append(rows, []cell{{text: name}, {text: fmt.Sprintf("and %d more that failed or were not wholly evaluated", len(groups)-i)}, {}, {}})
 				break
 			}
-			rows = append(rows, []cell{{text: name}, {text: g.Name}, {g.label(), g.Status.color()}, {text: brief(g)}})
+			rows = append(rows, []cell{{text: name}, {text: strings.Replace(g.Name, "CIS AWS Foundations Benchmark", "CIS", 1)}, {g.label(), g.Status.color()}, {text: brief(g)}})
 			name = ""
 		}
 		for _, s := range []Status{Passed, NoResources} {
@@ -344,7 +365,7 @@ func (t *table) gaps(r *Report) {
 	flush("unreadable")
 	for i := range r.Rules {
 		if rule := &r.Rules[i]; rule.Missing != "" {
-			say("not evaluated", rule.Name, rule.Name+": "+rule.Missing)
+			say("not evaluated", rule.Missing, rule.Name+": "+rule.Missing)
 		}
 	}
 	for i := range r.Verdicts {
