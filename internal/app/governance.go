@@ -120,7 +120,7 @@ func (g *governance) add(t *template.Template, pack string, lib *rule.Library) (
 				}
 				why = "the library has no rule " + r.Identifier + runbook.Near(r.Identifier, names)
 			}
-			g.miss(report.Rule{Name: r.Name, Pack: pack, Identifier: r.Identifier, Missing: why}, fmt.Sprintf("%s (%s): %s", r.Name, r.Position, why))
+			g.miss(report.Rule{Name: r.Name, Pack: pack, Identifier: r.Identifier, Where: r.Position.String(), Missing: why}, fmt.Sprintf("%s (%s): %s", r.Name, r.Position, why))
 			continue
 		}
 		bound, err := rule.Compile(definition, r.Parameters)
@@ -137,7 +137,7 @@ func (g *governance) add(t *template.Template, pack string, lib *rule.Library) (
 	for _, o := range t.Others {
 		if o.Type == "AWS::Config::OrganizationConfigRule" {
 			const why = "rules of an organization are not evaluated by this version"
-			g.miss(report.Rule{Name: o.LogicalID, Pack: pack, Missing: why}, fmt.Sprintf("%s (%s): %s", o.LogicalID, o.Position, why))
+			g.miss(report.Rule{Name: o.LogicalID, Pack: pack, Where: o.Position.String(), Missing: why}, fmt.Sprintf("%s (%s): %s", o.LogicalID, o.Position, why))
 		}
 	}
 	for _, n := range t.Notes {

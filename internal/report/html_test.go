@@ -97,14 +97,19 @@ func TestPageIsAccessible(t *testing.T) {
 	}
 }
 
-func BenchmarkPageOf5000(b *testing.B) {
+// 5,000 findings, and as many passes, in each format; bytes is the file's size.
+func BenchmarkFormats(b *testing.B) {
 	r := report.New(many(5000))
-	for b.Loop() {
-		var size counting
-		if _, err := report.Write(&size, report.HTML, r); err != nil {
-			b.Fatal(err)
-		}
-		b.ReportMetric(float64(size), "bytes")
+	for _, f := range formats {
+		b.Run(string(f), func(b *testing.B) {
+			for b.Loop() {
+				var size counting
+				if _, err := report.Write(&size, f, r); err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(size), "bytes")
+			}
+		})
 	}
 }
 

@@ -32,6 +32,7 @@ type Rule struct {
 	Severity    knowngood.Severity
 	Controls    []string // EC2.3, CIS AWS Foundations Benchmark v5.0.0/5.5
 	Source      string   // the page that describes it
+	Where       string   // the place in the template of one that is missing
 	Missing     string   // why it can't be evaluated at all; empty: it can
 }
 

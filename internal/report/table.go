@@ -365,7 +365,11 @@ func (t *table) gaps(r *Report) {
 	flush("unreadable")
 	for i := range r.Rules {
 		if rule := &r.Rules[i]; rule.Missing != "" {
-			say("not evaluated", rule.Missing, rule.Name+": "+rule.Missing)
+			where := ""
+			if rule.Where != "" {
+				where = " (" + rule.Where + ")"
+			}
+			say("not evaluated", rule.Missing, rule.Name+where+": "+rule.Missing)
 		}
 	}
 	for i := range r.Verdicts {
