@@ -199,7 +199,11 @@ func dimensions(p Posture) []pageDimension {
 	for _, dim := range p.dimensions() {
 		view := pageDimension{Name: dim.name, Title: strings.ToUpper(dim.name[:1]) + dim.name[1:], Open: len(dim.groups) <= maxGroups}
 		by := map[Status]int{}
-		for _, g := range worstFirst(dim.groups) {
+		groups := dim.groups
+		if len(groups) > maxGroups {
+			groups = worstFirst(groups)
+		}
+		for _, g := range groups {
 			by[g.Status]++
 			view.Groups = append(view.Groups, pageGroup{Group: g, Class: g.Status.class(), Label: g.label(), Text: counts(g), Bars: bars(g)})
 		}
