@@ -28,7 +28,7 @@ type reportOptions struct {
 	to     []destination // likewise
 }
 
-// destination is a form and the file that gets it; standard output is "-".
+// destination is a form and the file that gets it; the first is "-", standard output.
 type destination struct{ form, file string }
 
 // scanForms are the forms of a scan's results.
@@ -96,13 +96,7 @@ func (t threshold) reached(s knowngood.Severity) bool {
 // not at all.
 func (o *reportOptions) write(s Streams, found *scanReport, g *governance) error {
 	full := found.report(g)
-	for _, to := range o.to {
-		if to.file == "-" {
-			if err := writeForm(s.Out, to.form, found, full, lookOf(s.Out)); err != nil {
-				return err
-			}
-			continue
-		}
+	for _, to := range o.to[1:] {
 		var text bytes.Buffer
 		err := writeForm(&text, to.form, found, full, report.Look{})
 		if err == nil {
@@ -111,6 +105,10 @@ func (o *reportOptions) write(s Streams, found *scanReport, g *governance) error
 		if err != nil {
 			return &knowngood.Error{Kind: knowngood.Other, Op: "write the report " + to.file, Err: err}
 		}
+	}
+	// Whoever reads stdout may leave early, as head does; the files are there by then.
+	if err := writeForm(s.Out, o.to[0].form, found, full, lookOf(s.Out)); err != nil {
+		return err
 	}
 	if o.to[0].form == outputTable {
 		printNext(s.Err, found.Findings)

@@ -265,7 +265,7 @@ func (t *table) posture(p Posture) {
 		name := "by " + d.name
 		for i, g := range groups {
 			if i == 2*maxGroups {
-				rows = append(rows, []cell{{text: name}, {text: fmt.Sprintf("and %d more that failed or were not wholly evaluated", len(groups)-i)}, {}, {}})
+				rows = append(rows, []cell{{text: name}, {text: fmt.Sprintf("and %d more", len(groups)-i)}, {text: "not passed"}, {}})
 				break
 			}
 			rows = append(rows, []cell{{text: name}, {text: strings.Replace(g.Name, "CIS AWS Foundations Benchmark", "CIS", 1)}, {g.label(), g.Status.color()}, {text: brief(g)}})
