@@ -38,6 +38,7 @@ var floors = map[string]int{
 	"internal/backup":     4,
 	"internal/rightsize":  4,
 	"internal/bus":        4,
+	"internal/report":     4,
 	"internal/web":        5,
 	"internal/app":        6,
 	"cmd/knowngood":       6,

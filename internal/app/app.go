@@ -148,16 +148,20 @@ func newVersion(s Streams) *cobra.Command {
 	}
 }
 
-func printVersion(w io.Writer) error {
-	version := "(devel)"
+// version is this program's.
+func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		version = info.Main.Version
+		return info.Main.Version
 	}
+	return "(devel)"
+}
+
+func printVersion(w io.Writer) error {
 	catalog, err := catalog()
 	if err != nil {
 		return err
 	}
 	m := catalog.Manifest()
-	_, err = fmt.Fprintf(w, "knowngood %s\nmodels of botocore %s: %d services, %d operations\n", version, m.Botocore, m.Services, m.Operations)
+	_, err = fmt.Fprintf(w, "knowngood %s\nmodels of botocore %s: %d services, %d operations\n", version(), m.Botocore, m.Services, m.Operations)
 	return err
 }

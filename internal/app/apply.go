@@ -13,6 +13,7 @@ import (
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/internal/remedy"
+	"github.com/knowngood/knowngood/internal/report"
 )
 
 // readPlan reads a plan's file: that of one resource, or of a fleet.
@@ -278,7 +279,7 @@ func printResult(w io.Writer, plan *knowngood.Plan, r remedy.Result, before know
 		fmt.Fprintf(w, "verified: %s\n", r.Message)
 	}
 	if r.Residual != nil {
-		fmt.Fprintf(w, "left behind: %s\n", residualLine(*r.Residual))
+		fmt.Fprintf(w, "left behind: %s\n", report.ResidualLine(*r.Residual))
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/knowngood/knowngood/awsapi"
 	"github.com/knowngood/knowngood/internal/inventory"
 	"github.com/knowngood/knowngood/internal/remedy"
+	"github.com/knowngood/knowngood/internal/report"
 	"github.com/knowngood/knowngood/internal/sandbox"
 )
 
@@ -130,7 +131,9 @@ func (d *show) run(ctx context.Context, state string) error {
 		return err
 	}
 	fmt.Fprintln(d.Out, scanLine(found))
-	printFindings(d.Out, found.Findings)
+	if err := report.WriteFindings(d.Out, found.Findings, lookOf(d.Out)); err != nil {
+		return err
+	}
 	waiting, err := d.automatic(ctx, found.Findings)
 	if err != nil {
 		return err
@@ -320,7 +323,7 @@ func (d *show) summary(ctx context.Context, found int) error {
 	if len(after.Residuals) > 0 {
 		fmt.Fprintf(d.Out, "\nLeft behind, until somebody deletes it or the exception of its tag ends\n")
 		for _, r := range after.Residuals {
-			fmt.Fprintf(d.Out, "  %s\n", residualLine(r))
+			fmt.Fprintf(d.Out, "  %s\n", report.ResidualLine(r))
 		}
 	}
 	d.result = demoResult{d.ses.state, found, d.fixed, len(after.Findings), after.Residuals}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/report"
 	"github.com/knowngood/knowngood/internal/rule"
 	"github.com/knowngood/knowngood/internal/runbook"
 	"github.com/knowngood/knowngood/internal/template"
@@ -38,8 +39,10 @@ type governance struct {
 	packs        []string // the names of the templates
 	rules        *rule.Set
 	remediations map[string]template.RemediationConfiguration // by rule name
-	// notEvaluated says of rules that are asked for why they can't be judged.
+	// notEvaluated says of rules that are asked for why they can't be judged; missing
+	// are these rules.
 	notEvaluated []string
+	missing      []report.Rule
 	notes        []string // what was passed over in the templates, and where
 }
 
@@ -117,7 +120,7 @@ func (g *governance) add(t *template.Template, pack string, lib *rule.Library) (
 				}
 				why = "the library has no rule " + r.Identifier + runbook.Near(r.Identifier, names)
 			}
-			g.notEvaluated = append(g.notEvaluated, fmt.Sprintf("%s (%s): %s", r.Name, r.Position, why))
+			g.miss(report.Rule{Name: r.Name, Pack: pack, Identifier: r.Identifier, Where: r.Position.String(), Missing: why}, fmt.Sprintf("%s (%s): %s", r.Name, r.Position, why))
 			continue
 		}
 		bound, err := rule.Compile(definition, r.Parameters)
@@ -133,16 +136,24 @@ func (g *governance) add(t *template.Template, pack string, lib *rule.Library) (
 	}
 	for _, o := range t.Others {
 		if o.Type == "AWS::Config::OrganizationConfigRule" {
-			g.notEvaluated = append(g.notEvaluated, fmt.Sprintf("%s (%s): rules of an organization are not evaluated by this version", o.LogicalID, o.Position))
+			const why = "rules of an organization are not evaluated by this version"
+			g.miss(report.Rule{Name: o.LogicalID, Pack: pack, Where: o.Position.String(), Missing: why}, fmt.Sprintf("%s (%s): %s", o.LogicalID, o.Position, why))
 		}
 	}
 	for _, n := range t.Notes {
 		g.notes = append(g.notes, fmt.Sprintf("%s: %s", n.Position, n.Text))
 	}
 	for _, p := range slices.Concat(t.Packs, t.OrganizationPacks) {
-		g.notEvaluated = append(g.notEvaluated, p.Name+": a conformance pack inside a template is not read by this version; give its own template")
+		const why = "a conformance pack inside a template is not read by this version; give its own template"
+		g.miss(report.Rule{Name: p.Name, Pack: p.Name, Missing: why}, p.Name+": "+why)
 	}
 	return active, nil
+}
+
+// miss notes a rule that is asked for and can't be judged. Said is what a person reads.
+func (g *governance) miss(r report.Rule, said string) {
+	g.missing = append(g.missing, r)
+	g.notEvaluated = append(g.notEvaluated, said)
 }
 
 type templateFile struct {

@@ -18,7 +18,7 @@ import (
 type scanOptions struct {
 	awsOptions
 	governanceOptions
-	output string
+	reportOptions
 }
 
 func newScan(s Streams) *cobra.Command {
@@ -28,18 +28,21 @@ func newScan(s Streams) *cobra.Command {
 		Short: "Read the resources of an account, judge them, and list what is wrong",
 		Long: `Reads the resources that the rules look at, judges them, and lists the findings.
 It makes reads only. Exit code 3: there are findings; 6: something could not be
-read or evaluated.`,
+read or evaluated. The report says both.
+
+One scan writes several reports: --report sarif=scan.sarif --report html=scan.html
+beside the table, or what --output says, on stdout.`,
 		Args: noArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runScan(cmd.Context(), s, o) },
 	}
 	o.awsOptions.register(cmd)
 	o.governanceOptions.register(cmd)
-	registerOutput(cmd, &o.output)
+	o.reportOptions.register(cmd)
 	return cmd
 }
 
 func runScan(ctx context.Context, s Streams, o scanOptions) error {
-	if err := checkOutput(o.output); err != nil {
+	if err := o.reportOptions.check(); err != nil {
 		return err
 	}
 	ses, err := o.open(ctx)
@@ -60,18 +63,10 @@ func runScan(ctx context.Context, s Streams, o scanOptions) error {
 		}
 		return err
 	}
-	if o.output == outputJSON {
-		err = writeJSON(s.Out, report)
-	} else {
-		printReport(s.Out, report)
-	}
-	if err != nil {
+	if err := o.reportOptions.write(s, report, g); err != nil {
 		return err
 	}
-	if o.output == outputTable {
-		printNext(s.Err, report.Findings)
-	}
-	return report.verdict()
+	return report.verdict(o.failOn)
 }
 
 // scanProgress shows on a terminal how far a collection is, in one line that is
@@ -106,13 +101,16 @@ type scanReport struct {
 	NotEvaluated []string               `json:"notEvaluated"`
 	Unreadable   []knowngood.ReadError  `json:"unreadable"`
 	Residuals    []knowngood.Residual   `json:"residuals"`
+
+	partition string
+	arns      map[knowngood.ResourceKey]string // of the resources that have one
 }
 
 // scan reads what the rules look at, judges it, and brings the findings in line.
 func (ses *session) scan(ctx context.Context, g *governance, progress func(inventory.Progress)) (*scanReport, error) {
 	started := time.Now()
 	report := &scanReport{Account: ses.place.Account, Principal: ses.principal, Region: ses.place.Region, Started: ses.clock.Now(), Packs: g.packs, Rules: g.rules.Len(),
-		NotEvaluated: append([]string{}, g.notEvaluated...), Evaluations: []knowngood.Evaluation{}}
+		NotEvaluated: append([]string{}, g.notEvaluated...), Evaluations: []knowngood.Evaluation{}, partition: ses.place.Partition, arns: map[knowngood.ResourceKey]string{}}
 	reads := g.rules.Reads()
 	types := slices.Sorted(maps.Keys(reads)) // those that rules only look up among them
 	collector := &inventory.Collector{Caller: ses.client, Catalog: ses.catalog, Table: ses.types, Clock: ses.clock, Reads: reads, Progress: progress}
@@ -127,6 +125,9 @@ func (ses *session) scan(ctx context.Context, g *governance, progress func(inven
 	var verdicts []finding.Verdict
 	others, sweep := rule.Among(types, items, unreadable), g.rules.Sweep(ses.clock.Now())
 	for i := range items {
+		if items[i].ARN != "" {
+			report.arns[items[i].Key()] = items[i].ARN
+		}
 		for _, e := range sweep.Resource(&items[i], others) {
 			report.Evaluations = append(report.Evaluations, e)
 			verdicts = append(verdicts, g.verdict(e, &items[i]))
@@ -223,10 +224,11 @@ func (ses *session) residuals(ctx context.Context, items []knowngood.Resource) (
 }
 
 // verdict is the error that gives a scan its exit code, or nil: findings come
-// before what is incomplete, and the report says both.
-func (r *scanReport) verdict() error {
+// before what is incomplete, and the report says both. Findings below failOn are none
+// here.
+func (r *scanReport) verdict(failOn threshold) error {
 	switch {
-	case len(r.Findings) > 0:
+	case slices.ContainsFunc(r.Findings, func(f knowngood.Finding) bool { return failOn.reached(f.Severity) }):
 		return &knowngood.Error{Kind: knowngood.Findings}
 	case len(r.NotEvaluated)+len(r.Unreadable) > 0:
 		return knowngood.E(knowngood.Incomplete, "scan", "%d could not be evaluated, %d could not be read", len(r.NotEvaluated), len(r.Unreadable))

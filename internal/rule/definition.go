@@ -27,16 +27,20 @@ const (
 
 // Definition is a rule of the library.
 type Definition struct {
-	File          string             `yaml:"-"`
-	Identifier    string             `yaml:"identifier"` // ENCRYPTED_VOLUMES
-	Name          string             `yaml:"name"`       // encrypted-volumes
-	Title         string             `yaml:"title"`
-	Description   string             `yaml:"description"`
-	Own           bool               `yaml:"own"` // a rule of ours, which AWS doesn't have
-	Severity      knowngood.Severity `yaml:"severity"`
-	Trigger       Trigger            `yaml:"trigger"`
-	ResourceTypes []string           `yaml:"resourceTypes"`
-	Parameters    []Parameter        `yaml:"parameters"`
+	File        string             `yaml:"-"`
+	Identifier  string             `yaml:"identifier"` // ENCRYPTED_VOLUMES
+	Name        string             `yaml:"name"`       // encrypted-volumes
+	Title       string             `yaml:"title"`
+	Description string             `yaml:"description"`
+	Own         bool               `yaml:"own"` // a rule of ours, which AWS doesn't have
+	Severity    knowngood.Severity `yaml:"severity"`
+	// Controls are what the rule checks a part or the whole of: ids of Security Hub's
+	// controls, such as EC2.3, and requirements of the CIS AWS Foundations Benchmark,
+	// such as CIS AWS Foundations Benchmark v5.0.0/5.5.
+	Controls      []string    `yaml:"controls"`
+	Trigger       Trigger     `yaml:"trigger"`
+	ResourceTypes []string    `yaml:"resourceTypes"`
+	Parameters    []Parameter `yaml:"parameters"`
 	// Applies is a CEL predicate; where it is false the resource is
 	// NOT_APPLICABLE. Empty: the rule applies to each of its types.
 	Applies string `yaml:"applies"`
@@ -201,6 +205,7 @@ func Parse(file string, data []byte) (*Definition, error) {
 var (
 	identifierForm = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 	nameForm       = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+	controlForm    = regexp.MustCompile(`^([A-Z][A-Za-z0-9]*\.[1-9][0-9]*|CIS AWS Foundations Benchmark v[0-9]+\.[0-9]+\.[0-9]+/[0-9]+(\.[0-9]+)+)$`)
 	typeForm       = regexp.MustCompile(`^AWS::(::Account|[A-Za-z0-9]+::[A-Za-z0-9:]+)$`)
 )
 
@@ -221,6 +226,14 @@ func (d *Definition) check(add addProblem) {
 	}
 	if !slices.Contains([]knowngood.Severity{knowngood.Informational, knowngood.Low, knowngood.Medium, knowngood.High, knowngood.Critical}, d.Severity) {
 		add("severity", "INFORMATIONAL, LOW, MEDIUM, HIGH or CRITICAL", "the severity is %q", d.Severity)
+	}
+	for i, c := range d.Controls {
+		if !controlForm.MatchString(c) {
+			add("controls", "an id such as EC2.3 or CIS AWS Foundations Benchmark v5.0.0/5.5", "a control is %q", c)
+		}
+		if slices.Contains(d.Controls[:i], c) {
+			add("controls", "controls that differ", "the control %s is there twice", c)
+		}
 	}
 	if !slices.Contains([]Trigger{OnChange, Periodic, Hybrid}, d.Trigger) {
 		add("trigger", "change, periodic or hybrid", "the trigger is %q", d.Trigger)

@@ -85,6 +85,11 @@ func (s *Set) Rule(name string) (Active, bool) {
 	return a, ok
 }
 
+// All gives the rules by their names.
+func (s *Set) All() []Active {
+	return slices.SortedFunc(maps.Values(s.byName), func(a, b Active) int { return cmp.Compare(a.Name, b.Name) })
+}
+
 // Types are the resource types that some rule looks at, sorted.
 func (s *Set) Types() []string { return slices.Sorted(maps.Keys(s.byType)) }
 

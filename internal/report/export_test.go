@@ -1,0 +1,4 @@
+package report
+
+// ASFFTypes are for the tests.
+var ASFFTypes = asffTypes
