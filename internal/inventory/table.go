@@ -43,6 +43,13 @@ type Type struct {
 	Configuration  map[string]any `yaml:"configuration"`
 	// Details are further calls for each resource.
 	Details []Detail `yaml:"details"`
+	// Events are the calls that change a resource, as CloudTrail records them.
+	Events []Event `yaml:"events"`
+	// Volatile are members that change by themselves, and make no change of the
+	// resource.
+	Volatile []string `yaml:"volatile"`
+	// Unrecorded types are not in AWS Config, which evaluates them all the same.
+	Unrecorded bool `yaml:"unrecorded"`
 
 	file string
 	conf *value
@@ -108,6 +115,8 @@ type Detail struct {
 	Service   string         `yaml:"service"` // the type's where empty
 	Operation string         `yaml:"operation"`
 	Input     map[string]any `yaml:"input"`
+	// Unrecorded: AWS Config's items don't have what this gives.
+	Unrecorded bool `yaml:"unrecorded"`
 	// Absent are the error codes that mean "read, and there is nothing".
 	Absent        []string       `yaml:"absent"`
 	Configuration map[string]any `yaml:"configuration"`
