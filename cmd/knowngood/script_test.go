@@ -1,6 +1,7 @@
 package main
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,7 +29,9 @@ import (
 // for itself. With UPDATE_SCRIPTS=1 what they compare with is written anew. Beside testscript's own commands they have these:
 //
 //	sandbox [SCENARIO | ACCOUNT]  an AWS in memory, and the exports that lead to it
-//	clock STEP                    how far its time goes on with each request
+//	clock STEP                    how far its time goes on with each request; now: it is the
+//	                              wall clock's, and stands still
+//	trail FILE                    writes what CloudTrail recorded of it, as a log file
 //	aws SERVICE:OPERATION [JSON]  a call that somebody else makes
 //	fault SERVICE:OPERATION CODE  that operation answers an error from now on
 //	writes                        prints the writes that were made since the last time
@@ -51,7 +54,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"sandbox": openAccount, "clock": setClock, "aws": callAWS, "fault": addFault, "writes": printWrites,
+			"sandbox": openAccount, "clock": setClock, "trail": writeTrail, "aws": callAWS, "fault": addFault, "writes": printWrites,
 			"exits": exits, "interrupt": interrupt, "typed": typed, "json": checkJSON,
 		},
 	})
@@ -108,6 +111,11 @@ func openAccount(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func setClock(ts *testscript.TestScript, _ bool, args []string) {
+	if e := accountOf(ts); strings.Join(args, " ") == "now" {
+		e.setStep(0)
+		e.clock.Advance(max(0, time.Since(e.clock.Now())))
+		return
+	}
 	step, err := time.ParseDuration(strings.Join(args, " "))
 	ts.Check(err)
 	accountOf(ts).setStep(step)
@@ -140,6 +148,24 @@ func callAWS(ts *testscript.TestScript, _ bool, args []string) {
 	_, err = e.box.Call(context.Background(), sandbox.Request{Service: op.Service.Name, Operation: op.Name, AccessKeyID: sandbox.OperatorKey, Input: in})
 	ts.Check(err)
 	e.read = len(e.box.Calls())
+}
+
+func writeTrail(ts *testscript.TestScript, _ bool, args []string) {
+	out, err := accountOf(ts).box.Call(context.Background(), sandbox.Request{Service: "cloudtrail", Operation: "LookupEvents", AccessKeyID: sandbox.OperatorKey,
+		Input: map[string]any{"MaxResults": int64(50)}})
+	ts.Check(err)
+	records := []json.RawMessage{}
+	for _, e := range out["Events"].([]any) {
+		records = append(records, json.RawMessage(e.(map[string]any)["CloudTrailEvent"].(string)))
+	}
+	raw, err := json.Marshal(map[string]any{"Records": records})
+	ts.Check(err)
+	file, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer file.Close()
+	z := gzip.NewWriter(file)
+	_, err = z.Write(raw)
+	ts.Check(errors.Join(err, z.Close()))
 }
 
 func addFault(ts *testscript.TestScript, _ bool, args []string) {

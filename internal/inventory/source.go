@@ -39,6 +39,8 @@ const (
 	// CodeNotRecorded: AWS Config does not record it, or there is none; which of the
 	// two an aggregator doesn't say.
 	CodeNotRecorded = "NotRecorded"
+	// CodeNothingRecorded: the aggregator has no item of an account.
+	CodeNothingRecorded = "NothingRecorded"
 	// CodeUnprocessed: Config knows the resource and gave no item of it.
 	CodeUnprocessed = "UnprocessedResource"
 )
@@ -57,6 +59,7 @@ const (
 func (r *RecordedSource) Collect(ctx context.Context, place knowngood.Place, types []string) ([]knowngood.Resource, []knowngood.ReadError, Stats) {
 	s := &recordedRead{RecordedSource: r, place: place, began: r.Clock.Now(), calls: map[string]int{}, regions: map[string][]string{}, items: map[knowngood.ResourceKey]*knowngood.Resource{}}
 	types = slices.Compact(slices.Sorted(slices.Values(types)))
+	s.types = types
 	asked := slices.DeleteFunc(slices.Clone(types), func(name string) bool {
 		t, ok := r.Table.Type(name)
 		return !ok || t.Unrecorded
@@ -83,6 +86,7 @@ type recordedRead struct {
 	*RecordedSource
 	place   knowngood.Place
 	began   time.Time
+	types   []string
 	calls   map[string]int
 	regions map[string][]string // of an aggregator's accounts
 	items   map[knowngood.ResourceKey]*knowngood.Resource
@@ -98,6 +102,13 @@ func (s *recordedRead) Call(ctx context.Context, service, operation string, in m
 
 func (s *recordedRead) fail(place knowngood.Place, typ, id, operation, code, message string) {
 	s.errors = append(s.errors, knowngood.ReadError{Place: place, Type: typ, ID: id, Service: "config", Operation: operation, Code: code, Message: message})
+}
+
+// failAll says that nothing is known of a place: of none of the types.
+func (s *recordedRead) failAll(place knowngood.Place, operation, code, message string) {
+	for _, name := range s.types {
+		s.fail(place, name, "", operation, code, message)
+	}
 }
 
 func (s *recordedRead) failCall(typ, operation string, err error) {
@@ -118,7 +129,7 @@ func (s *recordedRead) sources(ctx context.Context) {
 	const operation = "DescribeConfigurationAggregatorSourcesStatus"
 	for page, err := range awsapi.Pages(ctx, s, s.Catalog, "config", operation, map[string]any{"ConfigurationAggregatorName": s.Aggregator}) {
 		if err != nil {
-			s.failCall("", operation, err)
+			s.failAll(s.place, operation, cmp.Or(errorCode(err), CodeFailed), errorMessage(err))
 			return
 		}
 		for _, e := range elements(page, "AggregatedSourceStatusList") {
@@ -129,7 +140,7 @@ func (s *recordedRead) sources(ctx context.Context) {
 			account, region := text("SourceId"), text("AwsRegion")
 			s.regions[account] = append(s.regions[account], region)
 			if status := text("LastUpdateStatus"); status != "SUCCEEDED" {
-				s.fail(knowngood.Place{Partition: s.place.Partition, Account: account, Region: region}, "", "", operation, cmp.Or(text("LastErrorCode"), status),
+				s.failAll(knowngood.Place{Partition: s.place.Partition, Account: account, Region: region}, operation, cmp.Or(text("LastErrorCode"), status),
 					fmt.Sprintf("the aggregator's data of it is %s: %s", strings.ToLower(status), text("LastErrorMessage")))
 			}
 		}
@@ -140,19 +151,19 @@ func (s *recordedRead) sources(ctx context.Context) {
 func (s *recordedRead) recorded(ctx context.Context, types []string) []string {
 	out, err := s.Call(ctx, "config", "DescribeConfigurationRecorders", nil)
 	if err != nil {
-		s.failCall("", "DescribeConfigurationRecorders", err)
+		s.failAll(s.place, "DescribeConfigurationRecorders", cmp.Or(errorCode(err), CodeFailed), errorMessage(err))
 		return types
 	}
 	recorders := elements(out, "ConfigurationRecorders")
 	if len(recorders) == 0 {
-		s.fail(s.place, "", "", "DescribeConfigurationRecorders", "NoAvailableConfigurationRecorder", "AWS Config has no recorder here")
+		s.failAll(s.place, "DescribeConfigurationRecorders", "NoAvailableConfigurationRecorder", "AWS Config has no recorder here")
 		return nil
 	}
 	status, err := s.Call(ctx, "config", "DescribeConfigurationRecorderStatus", nil)
 	if err != nil {
-		s.failCall("", "DescribeConfigurationRecorderStatus", err)
+		s.failAll(s.place, "DescribeConfigurationRecorderStatus", cmp.Or(errorCode(err), CodeFailed), errorMessage(err))
 	} else if !slices.ContainsFunc(elements(status, "ConfigurationRecordersStatus"), func(e any) bool { return at(e, "recording") == true }) {
-		s.fail(s.place, "", "", "DescribeConfigurationRecorderStatus", "RecorderStopped", "the recorder is stopped: what has changed since then is not known")
+		s.failAll(s.place, "DescribeConfigurationRecorderStatus", "RecorderStopped", "the recorder is stopped: what has changed since then is not known")
 	}
 	return slices.DeleteFunc(types, func(name string) bool {
 		if slices.ContainsFunc(recorders, func(e any) bool { return groupHolds(at(e, "recordingGroup"), name) }) {
@@ -384,7 +395,7 @@ func (s *recordedRead) finish(types []string) []knowngood.Resource {
 	}
 	for _, account := range slices.Sorted(maps.Keys(s.regions)) {
 		if len(s.failed) == 0 && !slices.ContainsFunc(out, func(r knowngood.Resource) bool { return r.AccountID == account }) {
-			s.fail(knowngood.Place{Partition: s.place.Partition, Account: account}, "", "", "SelectAggregateResourceConfig", CodeNotRecorded, "the aggregator has no item of the account: is AWS Config on there?")
+			s.failAll(knowngood.Place{Partition: s.place.Partition, Account: account, Region: globalRegion}, "SelectAggregateResourceConfig", CodeNothingRecorded, "the aggregator has no item of the account: is AWS Config on there?")
 		}
 	}
 	for _, name := range types {
@@ -405,8 +416,8 @@ type Part struct {
 
 // Parts cuts what was recorded into accounts and Regions. In each, one of the types
 // without an item is one that could not be read: nothing says that there is none. An
-// error of no type is one of all.
-func Parts(items []knowngood.Resource, unreadable []knowngood.ReadError, types []string) []Part {
+// error whose place is that of the source is one of all.
+func Parts(source knowngood.Place, items []knowngood.Resource, unreadable []knowngood.ReadError, types []string) []Part {
 	type place struct{ account, region string }
 	of := map[place]*Part{}
 	var order []place
@@ -435,12 +446,8 @@ func Parts(items []knowngood.Resource, unreadable []knowngood.ReadError, types [
 			}
 		}
 		for _, e := range unreadable {
-			if elsewhere := e.Account != at.account || e.Region != at.region; e.Type != "" || elsewhere && at.region != globalRegion {
-				p.Unreadable = append(p.Unreadable, e)
-				continue
-			}
-			for _, name := range types {
-				e.Type = name
+			own := e.Account == at.account && (e.Region == at.region || e.Region == globalRegion || at.region == globalRegion)
+			if own || e.Account == source.Account && e.Region == source.Region {
 				p.Unreadable = append(p.Unreadable, e)
 			}
 		}
