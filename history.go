@@ -14,6 +14,9 @@ type Observation struct {
 	// Since is when the resource was last known not to be so: the change came
 	// after it, and not after the item's CaptureTime. Nil: not known.
 	Since *time.Time `json:"since,omitempty"`
+	// Hash is of what makes an item another, so that a change is found without the
+	// item.
+	Hash string `json:"hash,omitempty"`
 }
 
 // SourceAPI is the source of items that were read by the services' own APIs.

@@ -58,6 +58,50 @@ func TestReplayGivesTheLastItem(t *testing.T) {
 	})
 }
 
+// An item has the fingerprint that it had when it was stored, whatever kinds its
+// numbers had then.
+func TestFingerprintsOutliveTheStore(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		item := drawItem(t, "item")
+		again := *item
+		again.Configuration, _ = content(item)["configuration"].(map[string]any) // json.Numbers
+		if fingerprint(item, nil) != fingerprint(&again, nil) {
+			t.Fatalf("%v has another fingerprint", item.Configuration)
+		}
+		other := drawItem(t, "other")
+		if len(Diff(item, other)) == 0 && fingerprint(item, nil) != fingerprint(other, nil) {
+			t.Fatalf("%v and %v differ by their fingerprints alone", item.Configuration, other.Configuration)
+		}
+	})
+}
+
+func TestFingerprints(t *testing.T) {
+	of := func(v any) string {
+		return fingerprint(&knowngood.Resource{Configuration: map[string]any{"v": v}}, []string{"configuration.v.n"})
+	}
+	for _, c := range []struct {
+		a, b any
+		same bool
+	}{
+		{int64(500), float64(500), true},
+		{int64(500), int64(501), false},
+		{int64(9007199254740993), int64(9007199254740992), false},
+		{"500", int64(500), false},
+		{[]any{"a", "b"}, []any{"b", "a"}, true},
+		{[]any{"a", "b"}, []any{"a"}, false},
+		{[]any{"a", "b"}, []any{"ab"}, false},
+		{[]any{[]any{"a"}, "b"}, []any{"a", []any{"b"}}, false},
+		{map[string]any{"n": 1, "m": 2}, map[string]any{"n": 3, "m": 2}, true},
+		{map[string]any{"n": 1, "m": 2}, map[string]any{"n": 1, "m": 3}, false},
+		{[]any{map[string]any{"n": 1}}, []any{map[string]any{"n": 2}}, true},
+		{nil, "", false}, {true, "true", false}, {0.5, 0.25, false}, {map[string]any{}, []any{}, false},
+	} {
+		if got := of(c.a) == of(c.b); got != c.same {
+			t.Errorf("%v and %v: same %v", c.a, c.b, got)
+		}
+	}
+}
+
 func TestOneElementMoreIsOneDifference(t *testing.T) {
 	item := func(ports ...any) *knowngood.Resource {
 		return &knowngood.Resource{Configuration: map[string]any{"ports": append([]any{}, ports...)}}

@@ -106,14 +106,15 @@ func (r *Recorder) observe(known knowngood.ItemBatch, c Reading, scope knowngood
 		if live {
 			item = lastKnown(&last.Item, item)
 		}
+		hash := fingerprint(&item, volatile)
 		switch {
 		case ok && item.CaptureTime.Before(last.Seen):
 			// It is older than what is known.
-		case live && same(&last.Item, &item, volatile):
-			last.Seen = item.CaptureTime
+		case live && (last.Hash == hash || fingerprint(&last.Item, volatile) == hash): // the table may have changed since
+			last.Seen, last.Hash = item.CaptureTime, hash
 			out.Latest = append(out.Latest, last)
 		default:
-			o := observation(item, c.Source)
+			o := observation(item, c.Source, hash)
 			switch {
 			case live:
 				o.Since, counts.Changed = &last.Seen, counts.Changed+1
@@ -145,7 +146,7 @@ func (r *Recorder) observe(known knowngood.ItemBatch, c Reading, scope knowngood
 		if there[last.Item.ID] || unread[last.Item.ID] || last.Item.Status == knowngood.ItemDeleted || c.Began.Before(last.Seen) {
 			continue
 		}
-		o := observation(deleted(&last.Item, c.Began), c.Source)
+		o := observation(deleted(&last.Item, c.Began), c.Source, "")
 		o.Since = &last.Seen
 		out.Latest = append(out.Latest, o)
 		counts.Deleted++
@@ -153,11 +154,11 @@ func (r *Recorder) observe(known knowngood.ItemBatch, c Reading, scope knowngood
 	return out, counts
 }
 
-func observation(item knowngood.Resource, source string) knowngood.Observation {
+func observation(item knowngood.Resource, source, hash string) knowngood.Observation {
 	if item.StateID == "" {
 		item.StateID = strconv.FormatInt(item.CaptureTime.UnixMilli(), 10)
 	}
-	return knowngood.Observation{Item: item, Source: source, Seen: item.CaptureTime}
+	return knowngood.Observation{Item: item, Source: source, Seen: item.CaptureTime, Hash: hash}
 }
 
 // deleted is the item of a resource that is no longer there. As AWS Config's, it
