@@ -235,16 +235,14 @@ func (o object) sub(name string, known ...string) *object {
 
 func (l *loader) rule(id string, n *node) {
 	o := l.object(n, "the rule "+id, "ConfigRuleName", "Description", "Scope", "Source", "InputParameters", "MaximumExecutionFrequency", "EvaluationModes", "Compliance", "Tags")
-	r := ConfigRule{Position: n.pos, LogicalID: id, Name: o.str("ConfigRuleName"), Description: o.str("Description"), Frequency: o.str("MaximumExecutionFrequency"), Deployed: n.deployed}
+	r := ConfigRule{Position: n.pos, LogicalID: id, Name: o.str("ConfigRuleName"), Description: o.str("Description"), Deployed: n.deployed}
 	if r.Name == "" {
 		r.Name = id
 	}
 	if len(r.Name) > maxRuleName {
 		l.add(o.at("ConfigRuleName"), "at most 128 characters", "the name of the rule %s has %d", id, len(r.Name))
 	}
-	if r.Frequency != "" && !slices.Contains(frequencies, r.Frequency) {
-		l.add(o.at("MaximumExecutionFrequency"), frequencyNames, "MaximumExecutionFrequency is %q", r.Frequency)
-	}
+	l.frequency(&r, o)
 	l.source(&r, o)
 	if s := o.sub("Scope", "ComplianceResourceTypes", "ComplianceResourceId", "TagKey", "TagValue"); s != nil {
 		r.Scope = Scope{s.strings("ComplianceResourceTypes"), s.str("ComplianceResourceId"), s.str("TagKey"), s.str("TagValue")}
@@ -264,6 +262,19 @@ func (l *loader) rule(id string, n *node) {
 	}
 	l.inputs(&r, o)
 	l.t.Rules = append(l.t.Rules, r)
+}
+
+// frequency reads MaximumExecutionFrequency. One that only the deployed template
+// has is as good as none.
+func (l *loader) frequency(r *ConfigRule, o object) {
+	const name = "MaximumExecutionFrequency"
+	v := o.n.get(name)
+	if v == nil || v.deployed {
+		return
+	}
+	if r.Frequency = o.str(name); r.Frequency != "" && !slices.Contains(frequencies, r.Frequency) {
+		l.add(o.at(name), frequencyNames, "%s is %q", name, r.Frequency)
+	}
 }
 
 func (l *loader) source(r *ConfigRule, o object) {

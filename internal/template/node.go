@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/lexer"
@@ -146,7 +147,7 @@ func (r *reader) count(pos knowngood.Position, depth int) error {
 func (r *reader) yaml(data []byte) (*node, error) {
 	text := strings.ReplaceAll(strings.TrimPrefix(string(data), "\ufeff"), "\r\n", "\n")
 	r.lines = strings.Split(text, "\n")
-	tokens := lexer.Tokenize(text)
+	tokens := rejoined(lexer.Tokenize(text))
 	if err := r.bounded(tokens); err != nil {
 		return nil, err
 	}
@@ -178,6 +179,40 @@ func (r *reader) yaml(data []byte) (*node, error) {
 	}
 	r.anchors, r.within = map[string]ast.Node{}, map[string]bool{}
 	return r.node(body, 1)
+}
+
+// rejoined puts together what the lexer takes apart: in [AWS::EC2::Volume] within
+// braces it sees a key and a value, though YAML has a key there only where a space
+// follows the colon.
+func rejoined(tokens token.Tokens) token.Tokens {
+	var out token.Tokens
+	var open []token.Type // brackets
+	for i := 0; i < len(tokens); i++ {
+		t := tokens[i]
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			open = append(open, t.Type)
+		case token.SequenceEndType, token.MappingEndType:
+			open = open[:max(len(open)-1, 0)]
+		case token.StringType:
+			if i+2 < len(tokens) && len(open) > 0 && open[len(open)-1] == token.SequenceStartType && adjacent(t, tokens[i+1]) && adjacent(tokens[i+1], tokens[i+2]) &&
+				tokens[i+1].Type == token.MappingValueType && tokens[i+2].Type == token.StringType {
+				t.Value += ":" + tokens[i+2].Value
+				t.Origin += tokens[i+1].Origin + tokens[i+2].Origin
+				i += 2
+			}
+		}
+		out.Add(t)
+	}
+	if len(out) > 0 {
+		out[len(out)-1].Next = nil
+	}
+	return out
+}
+
+// adjacent says whether a token follows another without a space.
+func adjacent(a, b *token.Token) bool {
+	return a.Position.Line == b.Position.Line && a.Position.Column+utf8.RuneCountInString(a.Value) == b.Position.Column
 }
 
 // bounded refuses token sequences on which a recursive parser would run deep.

@@ -130,10 +130,8 @@ func (l *loader) organizationRule(id string, n *node) {
 		return
 	}
 	m := *kinds[0]
-	r.Description, r.Frequency = m.str("Description"), m.str("MaximumExecutionFrequency")
-	if r.Frequency != "" && !slices.Contains(frequencies, r.Frequency) {
-		l.add(m.at("MaximumExecutionFrequency"), frequencyNames, "MaximumExecutionFrequency is %q", r.Frequency)
-	}
+	r.Description = m.str("Description")
+	l.frequency(&r, m)
 	r.Scope = Scope{m.strings("ResourceTypesScope"), m.str("ResourceIdScope"), m.str("TagKeyScope"), m.str("TagValueScope")}
 	l.inputs(&r, m)
 	l.t.Rules = append(l.t.Rules, r)
