@@ -40,6 +40,7 @@ import (
 //	                              runs a command, interrupts it once it has made that call,
 //	                              and checks its exit code; the sandbox's time stands still
 //	typed TEXT COMMAND…           runs a command on a terminal (Linux) and types an answer
+//	large FILE BYTES              makes a pack of one rule that comments fill to a size
 //	json PATH[=VALUE]…            checks that stdout is JSON and has members; len is a length
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -55,7 +56,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sandbox": openAccount, "clock": setClock, "trail": writeTrail, "aws": callAWS, "fault": addFault, "writes": printWrites,
-			"exits": exits, "interrupt": interrupt, "typed": typed, "json": checkJSON,
+			"exits": exits, "interrupt": interrupt, "typed": typed, "json": checkJSON, "large": makeLarge,
 		},
 	})
 }
@@ -235,6 +236,14 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	ts.Check(cmd.Process.Signal(syscall.SIGINT))
 	checkExit(ts, 130, <-ended)
+}
+
+func makeLarge(ts *testscript.TestScript, _ bool, args []string) {
+	size, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	const pack = "Resources:\n  Keys:\n    Type: AWS::Config::ConfigRule\n    Properties: {Source: {Owner: AWS, SourceIdentifier: ACCESS_KEYS_ROTATED}}\n"
+	const filler = "# a line that says nothing and is as long as others\n"
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte((pack + strings.Repeat(filler, size/len(filler)+1))[:size]), 0o600))
 }
 
 func checkJSON(ts *testscript.TestScript, _ bool, args []string) {

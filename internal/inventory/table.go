@@ -167,7 +167,15 @@ func (t *Type) Emits() []string {
 
 // Operations gives the operations that reading the type may call, by service and
 // name as ec2:DescribeVolumes, sorted.
-func (t *Type) Operations() []string {
+func (t *Type) Operations() []string { return t.operations(func(*Detail) bool { return true }) }
+
+// OperationsFor gives those of Operations that are called where rules read some
+// members of the type's items.
+func (t *Type) OperationsFor(reads []string) []string {
+	return t.operations(func(d *Detail) bool { return anyRead(reads, d.gives()) })
+}
+
+func (t *Type) operations(called func(*Detail) bool) []string {
 	out := []string{t.Service + ":" + t.List.Operation}
 	if t.List.For != nil {
 		out = append(out, t.Service+":"+t.List.For.Operation)
@@ -179,7 +187,9 @@ func (t *Type) Operations() []string {
 		out = append(out, t.Service+":"+t.Region.Operation)
 	}
 	for i := range t.Details {
-		out = append(out, t.Details[i].Service+":"+t.Details[i].Operation)
+		if d := &t.Details[i]; called(d) {
+			out = append(out, d.Service+":"+d.Operation)
+		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
