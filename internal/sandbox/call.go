@@ -259,7 +259,7 @@ func (c *call) marked(key string, items []any, m markers) (map[string]any, error
 type tagSet map[string]string
 
 func (t tagSet) list() []any {
-	out := []any{}
+	out := make([]any, 0, len(t))
 	for _, k := range sorted(t) {
 		out = append(out, object{"Key": k, "Value": t[k]})
 	}
