@@ -29,11 +29,7 @@ type sandboxServer struct {
 // open makes the sandbox that the options ask for: that of the state file, if
 // it is there, or a new one with its scenario. kept: it is the state file's.
 func (v *sandboxServer) open(c *awsapi.Catalog, o sandboxOptions) (box *sandbox.Sandbox, kept bool, err error) {
-	runbooks, err := fs.Sub(library.FS, "runbooks")
-	if err != nil {
-		return nil, false, err
-	}
-	with := sandbox.Options{Catalog: c, Seed: o.seed, Documents: runbooks, Program: sandbox.Program{Serve: v.fork}}
+	with := sandbox.Options{Catalog: c, Seed: o.seed, Documents: runbooks(), Program: sandbox.Program{Serve: v.fork}}
 	if o.state != "" {
 		with.Program.Save = v.save
 		raw, err := os.ReadFile(o.state)
@@ -58,6 +54,15 @@ func (v *sandboxServer) open(c *awsapi.Catalog, o sandboxOptions) (box *sandbox.
 		}
 	}
 	return box, false, box.SetOrigin()
+}
+
+// runbooks are the library's, which AWS owns: each sandbox has them as documents.
+func runbooks() fs.FS {
+	sub, err := fs.Sub(library.FS, "runbooks")
+	if err != nil {
+		panic(err) // the path is right
+	}
+	return sub
 }
 
 // restore makes the sandbox of a state file. Its time goes on from when it was

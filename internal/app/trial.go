@@ -213,7 +213,7 @@ func (s *stage) open(ctx context.Context, state string) error {
 	if err != nil {
 		return err
 	}
-	if s.box, err = sandbox.New(sandbox.Options{Catalog: c, Clock: s.clock, Seed: 1}); err != nil {
+	if s.box, err = sandbox.New(sandbox.Options{Catalog: c, Clock: s.clock, Seed: 1, Documents: runbooks()}); err != nil {
 		return err
 	}
 	if err := s.build(ctx); err != nil {
