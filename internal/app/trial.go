@@ -216,6 +216,7 @@ func (s *stage) open(ctx context.Context, state string) error {
 	if s.box, err = sandbox.New(sandbox.Options{Catalog: c, Clock: s.clock, Seed: 1, Documents: runbooks()}); err != nil {
 		return err
 	}
+	s.box.RunAutomations(newAutomations(ctx, c, s.box, s.clock, false))
 	if err := s.build(ctx); err != nil {
 		return err
 	}
