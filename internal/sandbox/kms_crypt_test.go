@@ -162,3 +162,14 @@ func TestPoliciesAndGrantsSeeTheEncryptionContext(t *testing.T) {
 	in["DestinationKeyId"] = key
 	fred.fails("AccessDeniedException", "kms", "ReEncrypt", in)
 }
+
+func TestOneSeedOneCiphertext(t *testing.T) {
+	made := func() []byte {
+		w := newWorld(t)
+		in := object{"KeyId": w.newKey(nil), "KeySpec": "AES_256"}
+		return append(w.do("kms", "GenerateDataKey", in)["Plaintext"].([]byte), w.do("kms", "GenerateDataKeyWithoutPlaintext", in)["CiphertextBlob"].([]byte)...)
+	}
+	if !bytes.Equal(made(), made()) {
+		t.Error("two runs with one seed encrypt otherwise")
+	}
+}
