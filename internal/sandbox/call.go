@@ -227,6 +227,16 @@ func (c *call) pageOut(key string, page []any, end, n int) map[string]any {
 	return out
 }
 
+// withTexts puts text into an answer, if there is any.
+func withTexts(out object, values map[string]string) object {
+	for k, v := range values {
+		if v != "" {
+			out[k] = v
+		}
+	}
+	return out
+}
+
 // markers are a service's words for pages by Marker.
 type markers struct{ limit, next, more, badMarker, badLimit string }
 

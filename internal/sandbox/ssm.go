@@ -122,16 +122,6 @@ func passes(list []ssmFilter, have func(key string) ([]string, bool)) (bool, err
 // stampMillis is a time as Systems Manager writes it where it is text.
 func stampMillis(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// withTexts puts text into an answer, if there is any.
-func withTexts(out object, values map[string]string) object {
-	for k, v := range values {
-		if v != "" {
-			out[k] = v
-		}
-	}
-	return out
-}
-
 // taggedResource finds the tags of a resource by the type and id that tagging
 // operations have. change is nil where the resource isn't there.
 func (c *call) taggedResource(at time.Time) (tags tagSet, change func(tagSet), err error) {
