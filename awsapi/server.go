@@ -257,12 +257,13 @@ func (c *Catalog) candidates(r *http.Request, signingName string, h hint) []stri
 		rank int
 	}
 	var found []candidate
-	for _, e := range c.index.Services {
-		atHost := strings.Contains(host, "."+e.Prefix+".")
-		if h.target != "" && e.Target != h.target {
-			continue
+	for i := range c.index.Services {
+		e := &c.index.Services[i]
+		if h.target != "" && e.Target != h.target || signingName != "" && e.Sign != signingName {
+			continue // nearly all: what costs more comes after it
 		}
-		if signingName != "" && e.Sign != signingName || signingName == "" && h.target == "" && !atHost {
+		atHost := strings.Contains(host, "."+e.Prefix+".")
+		if signingName == "" && h.target == "" && !atHost {
 			continue
 		}
 		rank := 3

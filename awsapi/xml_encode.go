@@ -1,6 +1,7 @@
 package awsapi
 
 import (
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -134,7 +135,11 @@ func (e *xmlEncoder) list(name string, m *Member, v any) error {
 	} else {
 		e.start(namespaced(m, name))
 	}
+	before := len(e.b)
 	for i, v := range in {
+		if i == 1 { // the others will be about as long as the first
+			e.b = slices.Grow(e.b, (len(in)-1)*(len(e.b)-before))
+		}
 		if v == nil {
 			e.b = append(append(append(e.b, '<'), element...), "/>"...)
 			continue

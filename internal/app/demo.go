@@ -101,9 +101,10 @@ func openShow(ctx context.Context, s Streams, o *demoOptions) (*show, error) {
 	if s.In != nil {
 		d.in = bufio.NewReader(s.In)
 	}
-	if d.box, err = sandbox.New(sandbox.Options{Catalog: c, Clock: d.clock, Seed: 1}); err != nil {
+	if d.box, err = sandbox.New(sandbox.Options{Catalog: c, Clock: d.clock, Seed: 1, Documents: runbooks()}); err != nil {
 		return nil, err
 	}
+	d.box.RunAutomations(newAutomations(ctx, c, d.box, d.clock, false))
 	if err := loadScenario(ctx, d.box, o.scenario, ""); err != nil {
 		return nil, err
 	}

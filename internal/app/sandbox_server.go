@@ -29,17 +29,16 @@ type sandboxServer struct {
 // open makes the sandbox that the options ask for: that of the state file, if
 // it is there, or a new one with its scenario. kept: it is the state file's.
 func (v *sandboxServer) open(c *awsapi.Catalog, o sandboxOptions) (box *sandbox.Sandbox, kept bool, err error) {
-	runbooks, err := fs.Sub(library.FS, "runbooks")
-	if err != nil {
-		return nil, false, err
-	}
-	with := sandbox.Options{Catalog: c, Seed: o.seed, Documents: runbooks, Program: sandbox.Program{Serve: v.fork}}
+	with := sandbox.Options{Catalog: c, Seed: o.seed, Documents: runbooks(), Program: sandbox.Program{Serve: v.fork}}
 	if o.state != "" {
 		with.Program.Save = v.save
 		raw, err := os.ReadFile(o.state)
 		switch {
 		case err == nil:
-			box, err := restore(with, raw, o.speed)
+			box, clock, err := restore(with, raw, o.speed)
+			if err == nil {
+				v.engine(c, box, clock)
+			}
 			if err != nil {
 				return nil, false, (&knowngood.Error{Kind: knowngood.Invalid, Op: "read the sandbox's state", Err: fmt.Errorf("%s: %w", o.state, err)}).WithHint("move it away to begin anew")
 			}
@@ -52,6 +51,7 @@ func (v *sandboxServer) open(c *awsapi.Catalog, o sandboxOptions) (box *sandbox.
 	if box, err = sandbox.New(with); err != nil {
 		return nil, false, err
 	}
+	v.engine(c, box, with.Clock)
 	if o.scenario != "" {
 		if err := loadScenario(v.ctx, box, o.scenario, ""); err != nil {
 			return nil, false, err
@@ -60,18 +60,34 @@ func (v *sandboxServer) open(c *awsapi.Catalog, o sandboxOptions) (box *sandbox.
 	return box, false, box.SetOrigin()
 }
 
+// runbooks are the library's, which AWS owns: each sandbox has them as documents.
+func runbooks() fs.FS {
+	sub, err := fs.Sub(library.FS, "runbooks")
+	if err != nil {
+		panic(err) // the path is right
+	}
+	return sub
+}
+
 // restore makes the sandbox of a state file. Its time goes on from when it was
 // saved, or from the machine's where that is later and time runs.
-func restore(with sandbox.Options, raw []byte, times int) (*sandbox.Sandbox, error) {
+func restore(with sandbox.Options, raw []byte, times int) (*sandbox.Sandbox, knowngood.Clock, error) {
 	saved, err := sandbox.SavedAt(raw)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if now := time.Now(); times > 0 && now.After(saved) {
 		saved = now
 	}
 	with.Clock = speed(times)(saved)
-	return sandbox.Restore(with, raw)
+	box, err := sandbox.Restore(with, raw)
+	return box, with.Clock, err
+}
+
+// engine lets a sandbox's automations run, beside what it serves. Those of its
+// forks, whose clocks are their own, stay pending.
+func (v *sandboxServer) engine(c *awsapi.Catalog, box *sandbox.Sandbox, clock knowngood.Clock) {
+	box.RunAutomations(newAutomations(v.ctx, c, box, patient{clock}, true))
 }
 
 // speed makes clocks that go so many times as fast as the machine's, or stand.

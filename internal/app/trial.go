@@ -4,15 +4,19 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/awsapi"
+	"github.com/knowngood/knowngood/internal/finding"
 	"github.com/knowngood/knowngood/internal/remedy"
+	"github.com/knowngood/knowngood/internal/rule"
 	"github.com/knowngood/knowngood/internal/sandbox"
 	"github.com/knowngood/knowngood/internal/strictyaml"
 	"github.com/knowngood/knowngood/library"
@@ -75,6 +79,7 @@ type trialStep struct {
 	Input   map[string]any `yaml:"input"`
 	As      string         `yaml:"as"`
 	Wait    string         `yaml:"wait"`
+	Event   *trialEvent    `yaml:"event"`
 	Approve *bool          `yaml:"approve"` // of fix and run; default: yes
 }
 
@@ -140,13 +145,18 @@ func (t *trial) problem() string {
 	}
 	for i, s := range t.When {
 		set := 0
-		for _, is := range []bool{s.Scan, s.Fix != "", s.Plan != "", s.Run != "", s.Call != "", s.Wait != ""} {
+		for _, is := range []bool{s.Scan, s.Fix != "", s.Plan != "", s.Run != "", s.Call != "", s.Wait != "", s.Event != nil} {
 			if is {
 				set++
 			}
 		}
 		if set != 1 {
-			return fmt.Sprintf("step %d does %d things; one of scan, fix, plan, run, call, wait", i+1, set)
+			return fmt.Sprintf("step %d does %d things; one of scan, fix, plan, run, call, wait, event", i+1, set)
+		}
+		if s.Event != nil {
+			if problem := s.Event.problem(len(t.Given.Items) > 0); problem != "" {
+				return fmt.Sprintf("step %d: %s", i+1, problem)
+			}
 		}
 	}
 	o := t.Then
@@ -164,8 +174,9 @@ type stage struct {
 	clock   *sandbox.ManualClock
 	ses     *session
 	g       *governance
-	answers map[string]any // of calls, by name
-	began   int            // calls before the first step
+	answers map[string]any  // of calls, by name
+	began   int             // calls before the first step
+	events  []sandbox.Event // that came about in this step
 	report  *scanReport
 	result  *remedy.Result
 	failed  error // of the last step
@@ -203,9 +214,10 @@ func (s *stage) open(ctx context.Context, state string) error {
 	if err != nil {
 		return err
 	}
-	if s.box, err = sandbox.New(sandbox.Options{Catalog: c, Clock: s.clock, Seed: 1}); err != nil {
+	if s.box, err = sandbox.New(sandbox.Options{Catalog: c, Clock: s.clock, Seed: 1, Documents: runbooks()}); err != nil {
 		return err
 	}
+	s.box.RunAutomations(newAutomations(ctx, c, s.box, s.clock, false))
 	if err := s.build(ctx); err != nil {
 		return err
 	}
@@ -229,6 +241,7 @@ func (s *stage) open(ctx context.Context, state string) error {
 		fault := sandbox.Fault{Service: service, Operation: operation, Nth: f.Nth, Count: f.Count, AfterEffect: f.AfterEffect, Error: &awsapi.Error{Code: f.Code, Status: f.Status, Message: f.Message}}
 		s.box.Inject(fault)
 	}
+	s.box.OnEvent(s.heard)
 	if s.Given.Stale != "" {
 		d, err := time.ParseDuration(s.Given.Stale)
 		if err != nil {
@@ -297,6 +310,8 @@ func (s *stage) take(ctx context.Context, step trialStep) error {
 		return err
 	case step.Run != "":
 		return s.run(ctx, step)
+	case step.Event != nil:
+		return s.event(ctx, step.Event)
 	}
 	return s.fix(ctx, step)
 }
@@ -306,18 +321,44 @@ func (s *stage) scan(ctx context.Context) (err error) {
 		s.report, err = s.ses.scan(ctx, s.g, nil)
 		return err
 	}
+	items, err := s.items()
+	if err != nil {
+		return err
+	}
 	s.report = &scanReport{}
+	s.judge(items, nil, func(*knowngood.Resource) bool { return true })
+	return nil
+}
+
+// items are the configuration items that stand in place of an estate.
+func (s *stage) items() (items []knowngood.Resource, err error) {
 	for _, i := range s.Given.Items {
 		item := knowngood.Resource{Version: "1.3", AccountID: s.ses.place.Account, Region: s.ses.place.Region, Status: knowngood.ItemOK, Type: i.Type, ID: i.ID, Name: i.Name, Tags: i.Tags}
 		if item.Configuration, err = s.input(i.Configuration); err != nil {
-			return err
+			return nil, err
 		}
 		if item.Supplementary, err = s.input(i.Supplementary); err != nil {
-			return err
+			return nil, err
 		}
-		s.report.Evaluations = append(s.report.Evaluations, s.g.rules.Evaluate(&item, s.clock.Now(), nil)...)
+		items = append(items, item)
 	}
-	return nil
+	return items, nil
+}
+
+// judge adds to the report the rules' verdicts on those of the items that are
+// meant. Rules that look other resources up find them among all items.
+func (s *stage) judge(items []knowngood.Resource, unreadable []knowngood.ReadError, meant func(*knowngood.Resource) bool) (verdicts []finding.Verdict) {
+	others, sweep := rule.Among(slices.Collect(maps.Keys(s.g.rules.Reads())), items, unreadable), s.g.rules.Sweep(s.clock.Now())
+	for i := range items {
+		if !meant(&items[i]) {
+			continue
+		}
+		for _, e := range sweep.Resource(&items[i], others) {
+			s.report.Evaluations = append(s.report.Evaluations, e)
+			verdicts = append(verdicts, s.g.verdict(e, &items[i]))
+		}
+	}
+	return verdicts
 }
 
 func (s *stage) call(ctx context.Context, name string, in map[string]any) (map[string]any, error) {

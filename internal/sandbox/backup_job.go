@@ -140,11 +140,7 @@ func (c *call) jobOut(id string, j backupJob) object {
 	out := object{"AccountId": c.who.Account, "BackupJobId": id, "BackupVaultName": j.Vault, "BackupVaultArn": c.vaultARN(j.Vault), "VaultType": "BACKUP_VAULT", "ResourceArn": j.Resource,
 		"ResourceType": j.Type, "ResourceName": j.Name, "CreationDate": j.Created, "State": j.State, "PercentDone": "0.0", "IamRoleArn": j.Role, "StartBy": j.StartBy, "BackupSizeInBytes": j.Size,
 		"IsParent": false, "IsEncrypted": j.Key != ""}
-	for name, v := range map[string]string{"StatusMessage": j.Message, "RecoveryPointArn": j.Point, "EncryptionKeyArn": j.Key} {
-		if v != "" {
-			out[name] = v
-		}
-	}
+	withTexts(out, map[string]string{"StatusMessage": j.Message, "RecoveryPointArn": j.Point, "EncryptionKeyArn": j.Key})
 	if !j.Completed.IsZero() {
 		out["CompletionDate"] = j.Completed
 	}

@@ -70,11 +70,7 @@ func (c *call) pointOut(arn string, p recoveryPoint) object {
 	if p.Status == "COMPLETED" {
 		out["CompletionDate"] = p.Completed
 	}
-	for name, v := range map[string]string{"EncryptionKeyArn": p.KeyARN, "SourceBackupVaultArn": p.Source} {
-		if v != "" {
-			out[name] = v
-		}
-	}
+	withTexts(out, map[string]string{"EncryptionKeyArn": p.KeyARN, "SourceBackupVaultArn": p.Source})
 	if p.CreatedBy != nil {
 		out["CreatedBy"] = object(p.CreatedBy)
 	}

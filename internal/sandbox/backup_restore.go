@@ -108,11 +108,7 @@ func (c *call) restoreEvent(at time.Time, id string, j restoreJob) {
 func (c *call) restoreOut(id string, j restoreJob) object {
 	out := object{"AccountId": c.who.Account, "RestoreJobId": id, "RecoveryPointArn": j.Point, "SourceResourceArn": j.Resource, "BackupVaultArn": c.vaultARN(j.Vault), "CreationDate": j.Began, "Status": j.Status,
 		"PercentDone": "0.00%", "BackupSizeInBytes": j.Size, "ResourceType": j.Type, "RecoveryPointCreationDate": j.PointTime, "IsParent": false}
-	for name, v := range map[string]string{"IamRoleArn": j.Role, "StatusMessage": j.Message, "CreatedResourceArn": j.Made} {
-		if v != "" {
-			out[name] = v
-		}
-	}
+	withTexts(out, map[string]string{"IamRoleArn": j.Role, "StatusMessage": j.Message, "CreatedResourceArn": j.Made})
 	if !j.Completed.IsZero() {
 		out["CompletionDate"] = j.Completed
 	}
@@ -235,11 +231,7 @@ func (c *call) copyEvent(at time.Time, id string, j copyJob) {
 func (c *call) copyOut(id string, j copyJob) object {
 	out := object{"AccountId": c.who.Account, "CopyJobId": id, "SourceBackupVaultArn": c.vaultARN(j.SourceVault), "SourceRecoveryPointArn": j.Source, "DestinationBackupVaultArn": j.Destination,
 		"ResourceArn": j.Resource, "ResourceType": j.Type, "ResourceName": j.Name, "CreationDate": j.Began, "State": j.State, "BackupSizeInBytes": j.Size, "IamRoleArn": j.Role, "IsParent": false}
-	for name, v := range map[string]string{"StatusMessage": j.Message, "DestinationRecoveryPointArn": j.Point, "CreatedByBackupJobId": j.Job} {
-		if v != "" {
-			out[name] = v
-		}
-	}
+	withTexts(out, map[string]string{"StatusMessage": j.Message, "DestinationRecoveryPointArn": j.Point, "CreatedByBackupJobId": j.Job})
 	if !j.Completed.IsZero() {
 		out["CompletionDate"] = j.Completed
 	}

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"sort"
 	"strings"
@@ -56,7 +57,10 @@ func (c *call) emit(at time.Time, source, detailType string, resources []string,
 // send lets an event come about on a bus at a time, which is also the event's
 // own if it says none. It gives the event's id.
 func (c *call) send(bus string, at time.Time, e envelope) string {
-	e.Version, e.ID, e.Account, e.Region = "0", c.occurrence(), c.who.Account, c.region
+	e.Version, e.Account, e.Region = "0", c.who.Account, c.region
+	if e.ID == "" {
+		e.ID = c.occurrence()
+	}
 	if e.Resources == nil {
 		e.Resources = []string{}
 	}
@@ -66,6 +70,44 @@ func (c *call) send(bus string, at time.Time, e envelope) string {
 	e.Time = e.Time.UTC().Truncate(time.Second)
 	c.schedule(due{At: at, Account: e.Account, Region: e.Region, Bus: bus, Event: &e})
 	return e.ID
+}
+
+// Event is an event in EventBridge's envelope, of any source. What it leaves out
+// the sandbox fills in.
+type Event struct {
+	Version    string         `json:"version,omitempty"` // 0
+	ID         string         `json:"id,omitempty"`
+	DetailType string         `json:"detail-type"`
+	Source     string         `json:"source"`
+	Account    string         `json:"account,omitempty"` // the sandbox's own
+	Time       time.Time      `json:"time,omitzero"`
+	Region     string         `json:"region,omitempty"` // the sandbox's own
+	Resources  []string       `json:"resources,omitempty"`
+	Detail     map[string]any `json:"detail"`
+}
+
+// AddEvent lets an event come about now on the default bus of the sandbox's own
+// account and Region, as AWS's services send theirs, whose sources PutEvents
+// leaves to them. It gives the event's id.
+func (s *Sandbox) AddEvent(e Event) (string, error) {
+	if e.Source == "" || e.DetailType == "" || e.Detail == nil {
+		return "", fmt.Errorf("an event needs a source, a detail-type and a detail")
+	}
+	raw, err := json.Marshal(e.Detail)
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	c := s.own()
+	if e.Account != "" && e.Account != c.who.Account || e.Region != "" && e.Region != c.region {
+		s.mu.Unlock()
+		return "", fmt.Errorf("the event is of %s in %s, and the sandbox is %s in %s", e.Account, e.Region, c.who.Account, c.region)
+	}
+	id := c.send(defaultBus, c.now, envelope{ID: e.ID, DetailType: e.DetailType, Source: e.Source, Time: e.Time, Resources: e.Resources, Detail: raw})
+	s.settle(c.now)
+	s.mu.Unlock()
+	s.drain()
+	return id, nil
 }
 
 // retract takes back a resource's events that were to come after a time, as

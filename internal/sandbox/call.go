@@ -227,6 +227,16 @@ func (c *call) pageOut(key string, page []any, end, n int) map[string]any {
 	return out
 }
 
+// withTexts puts text into an answer, if there is any.
+func withTexts(out object, values map[string]string) object {
+	for k, v := range values {
+		if v != "" {
+			out[k] = v
+		}
+	}
+	return out
+}
+
 // markers are a service's words for pages by Marker.
 type markers struct{ limit, next, more, badMarker, badLimit string }
 
@@ -259,7 +269,7 @@ func (c *call) marked(key string, items []any, m markers) (map[string]any, error
 type tagSet map[string]string
 
 func (t tagSet) list() []any {
-	out := []any{}
+	out := make([]any, 0, len(t))
 	for _, k := range sorted(t) {
 		out = append(out, object{"Key": k, "Value": t[k]})
 	}

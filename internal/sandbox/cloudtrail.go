@@ -152,11 +152,7 @@ func (c *call) trailOut(t foundTrail) object {
 	out := object{"Name": t.name, "TrailARN": c.trailARN(t.home, t.name), "S3BucketName": t.Bucket, "IncludeGlobalServiceEvents": t.Global, "IsMultiRegionTrail": t.Multi,
 		"HomeRegion": t.home, "LogFileValidationEnabled": t.Validates, "HasCustomEventSelectors": len(t.Selectors)+len(t.Advanced) > 0, "HasInsightSelectors": false,
 		"IsOrganizationTrail": false}
-	for k, v := range map[string]string{"S3KeyPrefix": t.Prefix, "CloudWatchLogsLogGroupArn": t.LogGroup, "CloudWatchLogsRoleArn": t.LogRole, "KmsKeyId": t.KeyID} {
-		if v != "" {
-			out[k] = v
-		}
-	}
+	withTexts(out, map[string]string{"S3KeyPrefix": t.Prefix, "CloudWatchLogsLogGroupArn": t.LogGroup, "CloudWatchLogsRoleArn": t.LogRole, "KmsKeyId": t.KeyID})
 	if t.Topic != "" {
 		name := t.Topic[strings.LastIndexByte(t.Topic, ':')+1:]
 		out["SnsTopicName"], out["SnsTopicARN"] = name, "arn:aws:sns:"+t.home+":"+c.who.Account+":"+name

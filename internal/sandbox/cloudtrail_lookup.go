@@ -105,5 +105,5 @@ func (r trailRecord) out() object {
 		resources = append(resources, object{"ResourceType": t.Type, "ResourceName": t.Name})
 	}
 	return object{"EventId": r.ID, "EventName": r.Name, "EventTime": r.Time, "EventSource": r.Source, "Username": r.User, "AccessKeyId": r.KeyID,
-		"ReadOnly": strconv.FormatBool(r.ReadOnly), "Resources": resources, "CloudTrailEvent": string(r.Event)}
+		"ReadOnly": strconv.FormatBool(r.ReadOnly), "Resources": resources, "CloudTrailEvent": string(r.Event.json())}
 }

@@ -329,12 +329,12 @@ func TestAlarms(t *testing.T) {
 	if state() != "INSUFFICIENT_DATA" || len(events) != 4 {
 		t.Errorf("%v an hour later, %d events", state(), len(events))
 	}
-	for missing, want := range map[string]string{"breaching": "ALARM", "notBreaching": "OK", "missing": "INSUFFICIENT_DATA"} {
-		alarm["TreatMissingData"] = missing
+	for _, c := range [][2]string{{"breaching", "ALARM"}, {"notBreaching", "OK"}, {"missing", "INSUFFICIENT_DATA"}} {
+		alarm["TreatMissingData"] = c[0]
 		w.do("cloudwatch", "PutMetricAlarm", alarm)
 		w.clock.Advance(time.Minute)
-		if state() != want {
-			t.Errorf("missing data is %s: %v, want %s", missing, state(), want)
+		if state() != c[1] {
+			t.Errorf("missing data is %s: %v, want %s", c[0], state(), c[1])
 		}
 	}
 	w.do("cloudwatch", "SetAlarmState", object{"AlarmName": "hot", "StateValue": "ALARM", "StateReason": "a test"})

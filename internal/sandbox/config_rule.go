@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	_ "embed"
 	"encoding/json"
 	"regexp"
 	"slices"
@@ -28,10 +29,12 @@ const (
 	configRulesPage = 25
 )
 
+//go:embed config_managed.txt
+var managedRules string
+
 var (
-	managedIdentifier = regexp.MustCompile(`^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$`)
-	guardRuntime      = regexp.MustCompile(`^guard-2\.x\.x$`)
-	functionARN       = regexp.MustCompile(`^arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:([a-zA-Z0-9-_]+)$`)
+	guardRuntime = regexp.MustCompile(`^guard-2\.x\.x$`)
+	functionARN  = regexp.MustCompile(`^arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:([a-zA-Z0-9-_]+)$`)
 )
 
 func (c *call) configRuleARN(r configRule) string {
@@ -143,7 +146,7 @@ func (c *call) checkConfigRule(settings object) error {
 			return wrongParameter("SourceDetails should be null/empty if the owner is AWS. The SourceDetails are automatically set.")
 		case source["CustomPolicyDetails"] != nil:
 			return wrongParameter("CustomPolicyDetails should be null/empty if the owner is AWS.")
-		case !managedIdentifier.MatchString(identifier):
+		case !strings.Contains(managedRules, "\n"+identifier+"\n"):
 			return wrongParameter("The sourceIdentifier %s is invalid. Please refer to the documentation for a list of valid sourceIdentifiers that can be used when AWS is the Owner.", identifier)
 		}
 	case "CUSTOM_POLICY":

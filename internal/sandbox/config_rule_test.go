@@ -40,6 +40,7 @@ func TestWhatPutConfigRuleRefuses(t *testing.T) {
 		"value, no key": {"Scope": object{"TagValue": "x"}},
 		"details":       {"Source": object{"Owner": "AWS", "SourceIdentifier": "ENCRYPTED_VOLUMES", "SourceDetails": detail("ScheduledNotification")}},
 		"identifier":    {"Source": object{"Owner": "AWS", "SourceIdentifier": "encrypted-volumes"}},
+		"unknown":       {"Source": object{"Owner": "AWS", "SourceIdentifier": "NO_SUCH_RULE"}},
 		"no policy":     {"Source": object{"Owner": "CUSTOM_POLICY", "SourceDetails": detail("ConfigurationItemChangeNotification")}},
 		"runtime":       {"Source": object{"Owner": "CUSTOM_POLICY", "SourceDetails": detail("ConfigurationItemChangeNotification"), "CustomPolicyDetails": object{"PolicyRuntime": "guard-3.0", "PolicyText": "rule a {}"}}},
 		"no text":       {"Source": object{"Owner": "CUSTOM_POLICY", "SourceDetails": detail("ConfigurationItemChangeNotification"), "CustomPolicyDetails": object{"PolicyRuntime": "guard-2.x.x", "PolicyText": " "}}},

@@ -176,7 +176,7 @@ func (s *Sandbox) trailRecords() []json.RawMessage {
 	slices.SortStableFunc(all, func(a, b trailRecord) int { return a.Time.Compare(b.Time) })
 	out := make([]json.RawMessage, len(all))
 	for i, r := range all {
-		out[i] = r.Event
+		out[i] = r.Event.json()
 	}
 	return out
 }

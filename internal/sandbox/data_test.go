@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 	"time"
 
@@ -62,7 +63,7 @@ func FuzzByteRange(f *testing.F) {
 }
 
 func FuzzExpressions(f *testing.F) {
-	for _, seed := range []string{"a = :v", "#n BETWEEN :v AND :v", "begins_with(a, :v) AND attribute_exists(b)", "SET a = :v REMOVE b", "SET", "a = :v AND", "(("} {
+	for _, seed := range []string{"a = :v", "#n BETWEEN :v AND :v", "begins_with(a, :v) AND attribute_exists(b)", "SET a = :v REMOVE b", "SET", "a = :v AND", "((", "SET l[1] = n + :v, m.b = if_not_exists(a, :v) REMOVE l[0] ADD c :v", "NOT (size(l) IN (:v, n) OR contains(l, :v))", "a, m.b, l[1]", "SET l = list_append(l, :l)"} {
 		f.Add(seed)
 	}
 	catalog, err := awsapi.Embedded()
@@ -74,16 +75,25 @@ func FuzzExpressions(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		c := &call{operation: op, in: object{"ExpressionAttributeNames": object{"#n": "n"}, "ExpressionAttributeValues": object{":v": attr("N", "1")}}}
-		terms, err := c.terms(text)
-		if (err == nil) != (len(terms) > 0) {
-			t.Errorf("%q: %v, %v", text, terms, err)
+		c := &call{operation: op, in: object{"ConditionExpression": text, "UpdateExpression": text, "ProjectionExpression": text,
+			"ExpressionAttributeNames": object{"#n": "n"}, "ExpressionAttributeValues": object{":v": attr("N", "1"), ":l": object{"L": []any{attr("S", "x")}}}}}
+		item := structure{"n": attr("N", "1"), "a": attr("S", "x"), "l": object{"L": []any{attr("N", "1"), attr("S", "y")}}, "m": object{"M": object{"b": attr("S", "z")}}}
+		before := fmt.Sprint(item)
+		if t, err := c.condition("ConditionExpression"); err == nil {
+			t.holds(item)
 		}
-		for _, x := range terms {
-			x.holds(structure{"n": attr("N", "1"), "a": attr("S", "x")})
+		if p, err := c.projection(); err == nil && p != nil {
+			p.project(item)
 		}
-		if set, err := c.updates(text); err == nil && len(set) == 0 && text != "" {
+		u, err := c.update()
+		if err == nil && len(u.actions) == 0 && text != "" {
 			t.Errorf("%q updates nothing, and is no error", text)
+		}
+		if err == nil {
+			_, _ = u.apply(item) // it may not fit the item
+		}
+		if after := fmt.Sprint(item); after != before {
+			t.Errorf("%q changed the item that it was applied to: %s", text, after)
 		}
 	})
 }

@@ -1,184 +1,262 @@
 package sandbox
 
 import (
-	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// term is one of the comparisons that an expression joins with AND.
-type term struct {
-	name   string
-	op     string // =, <, begins_with, BETWEEN, attribute_exists, ...
-	values []any
+// expression reads an expression of DynamoDB, token by token. Its methods keep
+// the first error and go on, so that only the end has to look at it.
+//
+// Source: Amazon DynamoDB Developer Guide, "Using expressions in DynamoDB".
+type expression struct {
+	*call
+	member string // of the input, for messages
+	tokens []string
+	err    error
 }
 
-const (
-	pathForm  = `([#A-Za-z_][\w]*)`
-	valueForm = `(:\w+)`
-)
+// maxExpressionSize is an expression's most bytes. Source: Amazon DynamoDB Developer
+// Guide, "Service, account, and table quotas".
+const maxExpressionSize = 4096
 
-var (
-	existsTerm  = regexp.MustCompile(`^\s*(attribute_exists|attribute_not_exists|begins_with)\s*\(\s*` + pathForm + `\s*(?:,\s*` + valueForm + `\s*)?\)`)
-	betweenTerm = regexp.MustCompile(`^\s*` + pathForm + `\s+(?i:(BETWEEN))\s+` + valueForm + `\s+(?i:AND)\s+` + valueForm)
-	compareTerm = regexp.MustCompile(`^\s*` + pathForm + `\s*(=|<>|<=|>=|<|>)\s*` + valueForm)
-	joined      = regexp.MustCompile(`^\s+(?i:AND)\s+`)
-)
+var tokenForm = regexp.MustCompile(`^\s*([#:]?\w+|<>|<=|>=|[=<>(),.\[\]+-])`)
 
-// terms reads an expression of comparisons joined with AND, which is what the
-// sandbox understands of expressions.
-func (c *call) terms(text string) ([]term, error) {
-	var out []term
-	for rest := text; ; {
-		var t term
-		var values []string
-		var m []string
-		if m = existsTerm.FindStringSubmatch(rest); m != nil {
-			t, values = term{name: m[2], op: m[1]}, m[3:]
-			if (m[3] != "") != (m[1] == "begins_with") {
-				return nil, invalid("Invalid expression: Incorrect number of operands for operator or function; operator or function: %s", m[1])
+// expression begins to read a member of the input; false: it isn't there.
+func (c *call) expression(member string) (*expression, bool) {
+	text := c.str(member)
+	x := &expression{call: c, member: member}
+	if len(text) > maxExpressionSize {
+		x.fail(invalid("Invalid %s: Expression size has exceeded the maximum allowed size; expression size: %d", member, len(text)))
+		return x, true
+	}
+	for rest := text; strings.TrimSpace(rest) != ""; {
+		m := tokenForm.FindStringSubmatch(rest)
+		if m == nil {
+			x.wrong(strings.TrimSpace(rest)[:1])
+			break
+		}
+		x.tokens, rest = append(x.tokens, m[1]), rest[len(m[0]):]
+	}
+	return x, text != ""
+}
+
+func (x *expression) fail(err error) {
+	if x.err == nil {
+		x.err = err
+	}
+}
+
+// wrong keeps a syntax error.
+func (x *expression) wrong(token string) {
+	if token == "" {
+		token = "<EOF>"
+	}
+	x.fail(invalid("Invalid %s: Syntax error; token: %q", x.member, token))
+}
+
+// peek gives the next token; "": there is no more, or an error ended it.
+func (x *expression) peek() string {
+	if x.err != nil || len(x.tokens) == 0 {
+		return ""
+	}
+	return x.tokens[0]
+}
+
+func (x *expression) next() string {
+	t := x.peek()
+	if t != "" {
+		x.tokens = x.tokens[1:]
+	}
+	return t
+}
+
+// takes says whether the next token is a word, in any case, and goes past it.
+func (x *expression) takes(word string) bool {
+	if !strings.EqualFold(x.peek(), word) {
+		return false
+	}
+	x.next()
+	return true
+}
+
+func (x *expression) want(token string) {
+	if !x.takes(token) {
+		x.wrong(x.peek())
+	}
+}
+
+// end says what was wrong with the whole.
+func (x *expression) end() error {
+	if t := x.peek(); t != "" {
+		x.wrong(t)
+	}
+	return x.err
+}
+
+// step is one part of a document path: a name, or an element of a list.
+type step struct {
+	name  string
+	index int
+}
+
+type path []step
+
+func (x *expression) path() path {
+	p := path{{name: x.name()}}
+	for x.err == nil {
+		switch {
+		case x.takes("."):
+			p = append(p, step{name: x.name()})
+		case x.takes("["):
+			n, err := strconv.Atoi(x.peek())
+			if err != nil || n < 0 {
+				x.wrong(x.peek())
 			}
-		} else if m = betweenTerm.FindStringSubmatch(rest); m != nil {
-			t, values = term{name: m[1], op: "BETWEEN"}, m[3:]
-		} else if m = compareTerm.FindStringSubmatch(rest); m != nil {
-			t, values = term{name: m[1], op: m[2]}, m[3:]
-		} else {
-			return nil, failure(501, "NotImplemented", "The sandbox does not simulate the expression %q.", text)
+			x.next()
+			x.want("]")
+			p = append(p, step{index: n})
+		default:
+			return p
 		}
-		var err error
-		if t.name, err = c.attributeName(t.name); err != nil {
-			return nil, err
-		}
-		for _, v := range values {
-			if v == "" {
-				continue
+	}
+	return p
+}
+
+var nameForm = regexp.MustCompile(`^[A-Za-z_]\w*$`)
+
+func (x *expression) name() string {
+	t := x.next()
+	if full, ok := x.object("ExpressionAttributeNames")[t].(string); ok && strings.HasPrefix(t, "#") {
+		return full
+	}
+	switch {
+	case strings.HasPrefix(t, "#"):
+		x.fail(invalid("Invalid %s: An expression attribute name used in the document path is not defined; attribute name: %s", x.member, t))
+	case !nameForm.MatchString(t):
+		x.wrong(t)
+	}
+	return t
+}
+
+// of gives the attribute at a path; nil: it isn't there.
+func (p path) of(item structure) any {
+	at := item[p[0].name]
+	for _, s := range p[1:] {
+		kind, value := attribute(at)
+		at = nil
+		switch value := value.(type) {
+		case object:
+			if kind == "M" && s.name != "" {
+				at = value[s.name]
 			}
-			value, err := c.attributeValue(v)
-			if err != nil {
-				return nil, err
+		case []any:
+			if kind == "L" && s.name == "" && s.index < len(value) {
+				at = value[s.index]
 			}
-			t.values = append(t.values, value)
 		}
-		out = append(out, t)
-		rest = rest[len(m[0]):]
-		if strings.TrimSpace(rest) == "" {
-			return out, nil
+	}
+	return at
+}
+
+// pathTree is a set of paths of which none lies in another.
+type pathTree struct {
+	whole    bool // a path ends here
+	children map[step]*pathTree
+}
+
+// add puts a path in; false: it overlaps with one that is there.
+func (t *pathTree) add(p path) bool {
+	for _, s := range p {
+		if t.whole {
+			return false
 		}
-		and := joined.FindString(rest)
-		if and == "" {
-			return nil, failure(501, "NotImplemented", "The sandbox does not simulate the expression %q.", text)
+		if t.children == nil {
+			t.children = map[step]*pathTree{}
 		}
-		rest = rest[len(and):]
+		if t.children[s] == nil {
+			t.children[s] = &pathTree{}
+		}
+		t = t.children[s]
 	}
+	if t.whole || len(t.children) > 0 {
+		return false
+	}
+	t.whole = true
+	return true
 }
 
-func (c *call) attributeName(name string) (string, error) {
-	if !strings.HasPrefix(name, "#") {
-		return name, nil
-	}
-	full, ok := c.object("ExpressionAttributeNames")[name].(string)
-	if !ok {
-		return "", invalid("An expression attribute name used in the document path is not defined; attribute name: %s", name)
-	}
-	return full, nil
-}
-
-func (c *call) attributeValue(name string) (any, error) {
-	v, ok := c.object("ExpressionAttributeValues")[name]
-	if !ok {
-		return nil, invalid("An expression attribute value used in expression is not defined; attribute value: %s", name)
-	}
-	return v, nil
-}
-
-func (t term) holds(item structure) bool {
-	have, there := item[t.name]
-	switch t.op {
-	case "attribute_exists":
-		return there
-	case "attribute_not_exists":
-		return !there
-	case "begins_with":
-		kind, value := attribute(have)
-		prefix, want := attribute(t.values[0])
-		text, ok1 := value.(string)
-		start, ok2 := want.(string)
-		return kind == "S" && prefix == "S" && ok1 && ok2 && strings.HasPrefix(text, start)
-	case "BETWEEN":
-		low, ok1 := compare(have, t.values[0])
-		high, ok2 := compare(have, t.values[1])
-		return ok1 && ok2 && low >= 0 && high <= 0
-	}
-	n, ordered := compare(have, t.values[0])
-	same := ordered && n == 0 || !ordered && reflect.DeepEqual(have, t.values[0])
-	switch t.op {
-	case "=":
-		return there && same
-	case "<>":
-		return !same
-	case "<":
-		return ordered && n < 0
-	case "<=":
-		return ordered && n <= 0
-	case ">":
-		return ordered && n > 0
-	}
-	return ordered && n >= 0
-}
-
-// condition says whether an item passes an expression.
-func (c *call) condition(text string, item structure) (bool, error) {
-	if text == "" {
-		return true, nil
-	}
-	terms, err := c.terms(text)
-	if err != nil {
-		return false, err
-	}
-	return !slices.ContainsFunc(terms, func(t term) bool { return !t.holds(item) }), nil
-}
-
-var (
-	updateSection = regexp.MustCompile(`(?i)\b(SET|REMOVE)\s+`)
-	setTerm       = regexp.MustCompile(`^\s*` + pathForm + `\s*=\s*` + valueForm + `\s*$`)
-	removeTerm    = regexp.MustCompile(`^\s*` + pathForm + `\s*$`)
-)
-
-// updates reads an UpdateExpression of plain SETs and REMOVEs; nil stands for
-// what is removed.
-func (c *call) updates(text string) (structure, error) {
-	other := failure(501, "NotImplemented", "The sandbox does not simulate the expression %q.", text)
-	sections := updateSection.FindAllStringSubmatchIndex(text, -1)
-	if len(sections) == 0 && text != "" || len(sections) > 0 && strings.TrimSpace(text[:sections[0][0]]) != "" {
-		return nil, other
-	}
+// project gives the parts of an item that are at the paths.
+func (t *pathTree) project(item structure) structure {
 	out := structure{}
-	for i, at := range sections {
-		end := len(text)
-		if i+1 < len(sections) {
-			end = sections[i+1][0]
+	for s, sub := range t.children {
+		if v := sub.prune(item[s.name]); v != nil {
+			out[s.name] = v
 		}
-		form := setTerm
-		if strings.EqualFold(text[at[2]:at[3]], "REMOVE") {
-			form = removeTerm
+	}
+	return out
+}
+
+func (t *pathTree) prune(v any) any {
+	kind, value := attribute(v)
+	switch value := value.(type) {
+	case object:
+		if out := (object)(t.project(value)); !t.whole && kind == "M" && len(out) > 0 {
+			return object{"M": out}
 		}
-		for part := range strings.SplitSeq(text[at[1]:end], ",") {
-			m := form.FindStringSubmatch(part)
-			if m == nil {
-				return nil, other
-			}
-			name, err := c.attributeName(m[1])
-			if err != nil {
-				return nil, err
-			}
-			out[name] = nil
-			if len(m) > 2 {
-				if out[name], err = c.attributeValue(m[2]); err != nil {
-					return nil, err
+	case []any:
+		var out []any
+		for i, e := range value {
+			if sub := t.children[step{index: i}]; sub != nil && kind == "L" {
+				if e = sub.prune(e); e != nil {
+					out = append(out, e)
 				}
 			}
 		}
+		if !t.whole && len(out) > 0 {
+			return object{"L": out}
+		}
 	}
-	return out, nil
+	if t.whole {
+		return v
+	}
+	return nil
+}
+
+// projection reads ProjectionExpression; nil: it isn't there.
+func (c *call) projection() (*pathTree, error) {
+	x, given := c.expression("ProjectionExpression")
+	if !given {
+		return nil, nil
+	}
+	t := &pathTree{}
+	for more := true; more && x.err == nil; more = x.takes(",") {
+		if !t.add(x.path()) {
+			x.fail(overlap(x.member))
+		}
+	}
+	return t, x.end()
+}
+
+func overlap(member string) error {
+	return invalid("Invalid %s: Two document paths overlap with each other; must remove or rewrite one of these paths", member)
+}
+
+// checkAttributes refuses names and values that none of the expressions uses.
+func (c *call) checkAttributes(members ...string) error {
+	var used []string
+	for _, m := range members {
+		x, _ := c.expression(m)
+		used = append(used, x.tokens...)
+	}
+	for _, m := range []string{"ExpressionAttributeNames", "ExpressionAttributeValues"} {
+		for _, name := range sorted(c.object(m)) {
+			if !slices.Contains(used, name) {
+				return invalid("Value provided in %s unused in expressions: keys: {%s}", m, name)
+			}
+		}
+	}
+	return nil
 }

@@ -170,11 +170,11 @@ func (t dynamoTable) keyOf(item structure) object {
 func (c *call) write(t dynamoTable, key string, change func(old structure) (structure, error)) (old, item structure, err error) {
 	db := &c.home().DynamoDB
 	_, old, _ = db.Items[t.ID].live(key, c.now)
-	holds, err := c.condition(c.str("ConditionExpression"), old)
-	if err != nil {
+	condition, err := c.condition("ConditionExpression")
+	if err := first(err, c.checkAttributes("ConditionExpression", "UpdateExpression")); err != nil {
 		return nil, nil, err
 	}
-	if !holds {
+	if !condition.holds(old) {
 		return nil, nil, failure(400, "ConditionalCheckFailedException", "The conditional request failed")
 	}
 	if item, err = change(old); err != nil {
@@ -211,7 +211,7 @@ func putItem(c *call) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.returned(old, nil, nil)
+	return c.returned(old, nil, &pathTree{})
 }
 
 func deleteItem(c *call) (map[string]any, error) {
@@ -230,20 +230,12 @@ func deleteItem(c *call) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.returned(old, nil, nil)
+	return c.returned(old, nil, &pathTree{})
 }
 
-// returned gives the attributes that ReturnValues asks for.
-func (c *call) returned(old, item structure, changed []string) (map[string]any, error) {
-	some := func(from structure) structure {
-		out := structure{}
-		for _, name := range changed {
-			if v, ok := from[name]; ok {
-				out[name] = v
-			}
-		}
-		return out
-	}
+// returned gives the attributes that ReturnValues asks for; changed are those
+// that an update names.
+func (c *call) returned(old, item structure, changed *pathTree) (map[string]any, error) {
 	out := structure{}
 	switch c.str("ReturnValues") {
 	case "ALL_OLD":
@@ -251,9 +243,9 @@ func (c *call) returned(old, item structure, changed []string) (map[string]any, 
 	case "ALL_NEW":
 		out = item
 	case "UPDATED_OLD":
-		out = some(old)
+		out = changed.project(old)
 	case "UPDATED_NEW":
-		out = some(item)
+		out = changed.project(item)
 	}
 	if len(out) == 0 {
 		return object{}, nil
@@ -273,32 +265,28 @@ func updateItem(c *call) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := c.updates(c.str("UpdateExpression"))
+	u, err := c.update()
 	if err != nil {
 		return nil, err
 	}
-	for name := range set {
-		if _, ok := c.object("Key")[name]; ok {
-			return nil, invalid("One or more parameter values were invalid: Cannot update attribute %s. This attribute is part of the key", name)
+	for _, a := range u.actions {
+		if _, ok := c.object("Key")[a.path[0].name]; ok {
+			return nil, invalid("One or more parameter values were invalid: Cannot update attribute %s. This attribute is part of the key", a.path[0].name)
 		}
 	}
-	old, item, err := c.write(t, key, func(old structure) (structure, error) {
-		item := structure(c.object("Key")).with(old).with(set)
-		for name, v := range set {
-			if v == nil {
-				delete(item, name)
-			}
-		}
-		return item, nil
-	})
+	old, item, err := c.write(t, key, func(old structure) (structure, error) { return u.apply(structure(c.object("Key")).with(old)) })
 	if err != nil {
 		return nil, err
 	}
-	return c.returned(old, item, sorted(set))
+	return c.returned(old, item, &u.paths)
 }
 
 func getItem(c *call) (map[string]any, error) {
-	if err := c.unsimulated("AttributesToGet", "ProjectionExpression"); err != nil {
+	if err := first(c.unsimulated("AttributesToGet"), c.checkAttributes("ProjectionExpression")); err != nil {
+		return nil, err
+	}
+	wanted, err := c.projection()
+	if err != nil {
 		return nil, err
 	}
 	t, err := c.tableForItems(c.str("TableName"))
@@ -314,6 +302,9 @@ func getItem(c *call) (map[string]any, error) {
 		at = c.now
 	}
 	if _, item, ok := c.home().DynamoDB.Items[t.ID].live(key, at); ok {
+		if wanted != nil {
+			item = wanted.project(item)
+		}
 		return object{"Item": object(item)}, nil
 	}
 	return object{}, nil
@@ -388,16 +379,28 @@ func (c *call) cut(t dynamoTable, entries []entry) (map[string]any, error) {
 			entries = entries[i+1:]
 		}
 	}
-	items, size := []any{}, int64(0)
+	filter, err := c.condition("FilterExpression")
+	wanted, err2 := c.projection()
+	if err := first(err, err2, c.checkAttributes("KeyConditionExpression", "FilterExpression", "ProjectionExpression")); err != nil {
+		return nil, err
+	}
+	items, size, seen := []any{}, int64(0), int64(0)
 	out := object{}
 	for i, e := range entries {
-		items, size = append(items, object(e.item)), size+itemSize(e.item)
-		if (given && int64(len(items)) == most || size >= maxPage) && (i+1 < len(entries) || given) {
+		seen, size = seen+1, size+itemSize(e.item)
+		if filter.holds(e.item) { // after the limit has counted it
+			item := e.item
+			if wanted != nil {
+				item = wanted.project(item)
+			}
+			items = append(items, object(item))
+		}
+		if (given && seen == most || size >= maxPage) && (i+1 < len(entries) || given) {
 			out["LastEvaluatedKey"] = t.keyOf(e.item)
 			break
 		}
 	}
-	out["Count"], out["ScannedCount"] = int64(len(items)), int64(len(items))
+	out["Count"], out["ScannedCount"] = int64(len(items)), seen
 	if c.str("Select") != "COUNT" {
 		out["Items"] = items
 	}
@@ -405,7 +408,7 @@ func (c *call) cut(t dynamoTable, entries []entry) (map[string]any, error) {
 }
 
 func scan(c *call) (map[string]any, error) {
-	if err := c.unsimulated("IndexName", "AttributesToGet", "ScanFilter", "ConditionalOperator", "TotalSegments", "Segment", "ProjectionExpression", "FilterExpression"); err != nil {
+	if err := c.unsimulated("IndexName", "AttributesToGet", "ScanFilter", "ConditionalOperator", "TotalSegments", "Segment"); err != nil {
 		return nil, err
 	}
 	t, err := c.tableForItems(c.str("TableName"))
@@ -415,30 +418,47 @@ func scan(c *call) (map[string]any, error) {
 	return c.cut(t, c.inOrder(t))
 }
 
+// checkKeyCondition refuses what is not the partition key, equal to a value, and
+// perhaps one comparison of the sort key.
+func (t dynamoTable) checkKeyCondition(condition term) error {
+	terms := []term{condition}
+	if condition.op == "AND" {
+		terms = condition.terms
+	}
+	keys := objects(t.Settings["KeySchema"])
+	if !slices.ContainsFunc(terms, func(x term) bool { return x.op == "=" && x.args[0].named(keys[0]["AttributeName"]) }) {
+		return invalid("Query condition missed key schema element: %v", keys[0]["AttributeName"])
+	}
+	for _, x := range terms {
+		if len(x.args) < 2 || slices.Contains([]string{"<>", "IN", "contains", "attribute_type"}, x.op) ||
+			!slices.ContainsFunc(keys, func(k object) bool { return x.args[0].named(k["AttributeName"]) }) {
+			return invalid("Query key condition not supported")
+		}
+	}
+	return nil
+}
+
+// named says whether an operand is an attribute of an item.
+func (o argument) named(name any) bool { return len(o.path) == 1 && !o.size && o.path[0].name == name }
+
 func query(c *call) (map[string]any, error) {
-	if err := c.unsimulated("IndexName", "AttributesToGet", "KeyConditions", "QueryFilter", "ConditionalOperator", "ProjectionExpression", "FilterExpression"); err != nil {
+	if err := c.unsimulated("IndexName", "AttributesToGet", "KeyConditions", "QueryFilter", "ConditionalOperator"); err != nil {
 		return nil, err
 	}
 	t, err := c.tableForItems(c.str("TableName"))
 	if err != nil {
 		return nil, err
 	}
-	terms, err := c.terms(c.str("KeyConditionExpression"))
+	condition, err := c.condition("KeyConditionExpression")
 	if err != nil {
 		return nil, err
 	}
-	keys := objects(t.Settings["KeySchema"])
-	if !slices.ContainsFunc(terms, func(x term) bool { return x.name == keys[0]["AttributeName"] && x.op == "=" }) {
-		return nil, invalid("Query condition missed key schema element: %v", keys[0]["AttributeName"])
-	}
-	for _, x := range terms {
-		if !slices.ContainsFunc(keys, func(k object) bool { return k["AttributeName"] == x.name }) {
-			return nil, invalid("Query key condition not supported")
-		}
+	if err := t.checkKeyCondition(condition); err != nil {
+		return nil, err
 	}
 	var found []entry
 	for _, e := range c.inOrder(t) {
-		if !slices.ContainsFunc(terms, func(x term) bool { return !x.holds(e.item) }) {
+		if condition.holds(e.item) {
 			found = append(found, e)
 		}
 	}

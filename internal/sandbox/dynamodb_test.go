@@ -184,11 +184,10 @@ func TestItems(t *testing.T) {
 		{"ValidationException", update("SET id = :v", object{":v": attr("S", "x")}, nil)},
 		{"ValidationException", update("SET v = :missing", nil, nil)},
 		{"ValidationException", update("SET #none = :v", object{":v": attr("S", "x")}, nil)},
-		{"NotImplemented", update("ADD v :v", object{":v": attr("N", "1")}, nil)},
-		{"NotImplemented", update("SET v = v + :v", object{":v": attr("N", "1")}, nil)},
 		{"ConditionalCheckFailedException", update("SET v = :v", object{":v": attr("S", "x")}, object{"ConditionExpression": "attribute_not_exists(id)"})},
 		{"ConditionalCheckFailedException", update("SET v = :v", object{":v": attr("S", "x")}, object{"ConditionExpression": "attribute_exists(id) AND #s = :v", "ExpressionAttributeNames": object{"#s": "state"}})},
-		{"NotImplemented", update("SET v = :v", object{":v": attr("S", "x")}, object{"ConditionExpression": "id = :v OR n = :v"})},
+		{"ConditionalCheckFailedException", update("SET v = :v", object{":v": attr("S", "x")}, object{"ConditionExpression": "id = :v OR n = :v"})},
+		{"ValidationException", update("SET v = :v", object{":v": attr("S", "x"), ":w": attr("S", "y")}, nil)},
 	} {
 		w.fails(c.code, "dynamodb", "UpdateItem", c.in)
 	}
@@ -207,7 +206,7 @@ func TestItems(t *testing.T) {
 	w.fails("ValidationException", "dynamodb", "PutItem", object{"TableName": "orders", "Item": row("a", "1", object{"v": attr("S", string(make([]byte, maxItem)))})})
 	w.fails("ValidationException", "dynamodb", "GetItem", object{"TableName": "orders", "Key": object{"id": attr("S", "a")}})
 	w.fails("ValidationException", "dynamodb", "Query", object{"TableName": "orders", "KeyConditionExpression": "n = :n", "ExpressionAttributeValues": object{":n": nine}})
-	w.fails("NotImplemented", "dynamodb", "Scan", object{"TableName": "orders", "FilterExpression": "v = :v"})
+	w.fails("NotImplemented", "dynamodb", "Scan", object{"TableName": "orders", "IndexName": "by-n"})
 	old := w.do("dynamodb", "DeleteItem", object{"TableName": "orders", "Key": row("b", "1", nil), "ReturnValues": "ALL_OLD"})["Attributes"].(object)
 	if !reflect.DeepEqual(old["raw"], object{"B": []byte{1, 255}}) {
 		t.Errorf("%v", old)

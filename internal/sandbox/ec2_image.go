@@ -143,11 +143,7 @@ func (c *call) imageOut(id string, i image) object {
 	if i.Platform == "Windows" {
 		out["Platform"], out["PlatformDetails"], out["UsageOperation"] = "windows", "Windows", "RunInstances:0002"
 	}
-	for member, v := range map[string]string{"ImdsSupport": i.IMDS, "SourceInstanceId": i.Source, "SourceImageId": i.From, "SourceImageRegion": i.FromAt} {
-		if v != "" {
-			out[member] = v
-		}
-	}
+	withTexts(out, map[string]string{"ImdsSupport": i.IMDS, "SourceInstanceId": i.Source, "SourceImageId": i.From, "SourceImageRegion": i.FromAt})
 	if i.Owner == c.who.Account {
 		return withTags(out, i.Tags)
 	}

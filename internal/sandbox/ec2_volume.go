@@ -163,7 +163,7 @@ func (c *call) specVolume() (volume, error) {
 		}
 	}
 	if !slices.Contains(zones(c.region), v.Zone) {
-		return v, failure(400, "InvalidParameterValue", "Invalid availability zone: [%s]", v.Zone)
+		return v, failure(400, "InvalidZone.NotFound", "The zone '%s' does not exist.", v.Zone)
 	}
 	if v.Type == "" {
 		v.Type = "gp2"

@@ -130,12 +130,7 @@ func invalid(format string, args ...any) error {
 
 func (c *call) ruleOut(r eventRule) object {
 	out := object{"Name": r.Name, "Arn": c.ruleARN(r), "State": r.State, "EventBusName": r.Bus}
-	for name, v := range map[string]string{"EventPattern": r.Pattern, "ScheduleExpression": r.Schedule, "Description": r.Text, "RoleArn": r.Role} {
-		if v != "" {
-			out[name] = v
-		}
-	}
-	return out
+	return withTexts(out, map[string]string{"EventPattern": r.Pattern, "ScheduleExpression": r.Schedule, "Description": r.Text, "RoleArn": r.Role})
 }
 
 func describeRule(c *call) (map[string]any, error) {

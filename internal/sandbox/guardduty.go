@@ -276,7 +276,9 @@ func archiveThreats(archived bool) func(*call) (map[string]any, error) {
 			return nil, err
 		}
 		for _, id := range ids {
-			set(c.home().GuardDuty.Findings[id].Finding, "Service.Archived", archived)
+			f := c.home().GuardDuty.Findings[id]
+			set(f.Finding, "Service.Archived", archived)
+			c.toHub(f)
 		}
 		return object{}, nil
 	}

@@ -96,6 +96,7 @@ func (c *call) found(detectorID string, d detector, t Threat, kind threatType, d
 			set(f.Finding, "Service.EventLastSeen", stamp(c.now))
 			f.Finding["UpdatedAt"] = stamp(c.now)
 			c.publishThreat(f, d)
+			c.toHub(f)
 			return id
 		}
 	}
@@ -121,6 +122,7 @@ func (c *call) found(detectorID string, d detector, t Threat, kind threatType, d
 	}
 	state.Findings[id] = f
 	c.publishThreat(f, d)
+	c.toHub(f)
 	return id
 }
 

@@ -197,3 +197,69 @@ func TestAThreatThatComesAgain(t *testing.T) {
 		t.Error("a suspended detector finds something")
 	}
 }
+
+func TestThreatsReachSecurityHubWhereItIsOn(t *testing.T) {
+	w, d := guarded(t)
+	v := w.do("ec2", "RunInstances", oneInstance)["Instances"].([]any)[0].(object)["InstanceId"].(string)
+	add := func(kind string) string {
+		t.Helper()
+		id, err := w.AddThreat(Threat{Type: kind, Resource: v})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	add("Recon:EC2/Portscan") // before there is a hub
+	w.do("securityhub", "EnableSecurityHub", nil)
+	var events []string
+	w.OnEvent(func(raw []byte) {
+		var e struct {
+			Kind   string `json:"detail-type"`
+			Detail struct{ Findings []object }
+		}
+		if json.Unmarshal(raw, &e) == nil && e.Kind == "Security Hub Findings - Imported" {
+			events = append(events, e.Detail.Findings[0]["RecordState"].(string))
+		}
+	})
+	id := add("CryptoCurrency:EC2/BitcoinTool.B!DNS")
+	find := func() object {
+		t.Helper()
+		found := objects(w.do("securityhub", "GetFindings", nil)["Findings"])
+		if len(found) != 1 {
+			t.Fatalf("%d findings: %v", len(found), found)
+		}
+		if problem := wrongFinding(found[0]); problem != "" {
+			t.Error(problem)
+		}
+		return found[0]
+	}
+	f := find()
+	for path, want := range map[string]string{
+		"ProductArn": "arn:aws:securityhub:eu-west-1::product/aws/guardduty", "Id": "arn:aws:guardduty:eu-west-1:111122223333:detector/" + d + "/finding/" + id,
+		"Types": "TTPs/Command and Control/CryptoCurrency:EC2-BitcoinTool.B!DNS", "Severity.Label": "HIGH", "RecordState": "ACTIVE", "Workflow.Status": "NEW",
+		"Resources.Type": "AwsEc2Instance", "Resources.Id": "arn:aws:ec2:eu-west-1:111122223333:instance/" + v, "CompanyName": "Amazon", "ProductName": "GuardDuty",
+		"ProductFields.aws/guardduty/service/count": "1",
+	} {
+		if got := lookup(f, path); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: %v, want %s", path, got, want)
+		}
+	}
+	w.clock.Advance(time.Minute)
+	add("CryptoCurrency:EC2/BitcoinTool.B!DNS")
+	if got := lookup(find(), "ProductFields.aws/guardduty/service/count")[0]; got != "2" {
+		t.Errorf("it was seen %v times", got)
+	}
+	w.do("guardduty", "ArchiveFindings", object{"DetectorId": d, "FindingIds": ids(id)})
+	if got := find()["RecordState"]; got != "ARCHIVED" {
+		t.Errorf("%v", got)
+	}
+	if want := []string{"ACTIVE", "ACTIVE", "ARCHIVED"}; !slices.Equal(events, want) {
+		t.Errorf("%v, want %v", events, want)
+	}
+	w.do("guardduty", "CreateSampleFindings", object{"DetectorId": d}) // of each type
+	for _, f := range objects(w.do("securityhub", "GetFindings", object{"MaxResults": int64(100)})["Findings"]) {
+		if problem := wrongFinding(f); problem != "" {
+			t.Errorf("%v: %s", f["Types"], problem)
+		}
+	}
+}

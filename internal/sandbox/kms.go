@@ -71,7 +71,7 @@ func (c *call) findKey(name string, at time.Time) (keyRef, kmsKey, error) {
 func (c *call) makeKey(k kmsKey) string {
 	id := uuid(c.id("", 32))
 	k.Created, k.State = c.now, "Enabled"
-	k.Spec, k.Usage = cmp.Or(k.Spec, "SYMMETRIC_DEFAULT"), cmp.Or(k.Usage, "ENCRYPT_DECRYPT")
+	k.Spec, k.Usage = cmp.Or(k.Spec, symmetric), cmp.Or(k.Usage, "ENCRYPT_DECRYPT")
 	if k.Rotation > 0 {
 		k.Since = c.now
 	}
@@ -110,7 +110,7 @@ func (k kmsKey) usable(at arn) error {
 func (r keyRef) out(k kmsKey) object {
 	out := object{"AWSAccountId": r.account, "KeyId": r.id, "Arn": r.String(), "CreationDate": k.Created, "Enabled": k.State == "Enabled", "Description": k.Text,
 		"KeyUsage": k.Usage, "KeyState": k.State, "Origin": "AWS_KMS", "KeyManager": k.Manager, "KeySpec": k.Spec, "CustomerMasterKeySpec": k.Spec, "MultiRegion": k.Multi}
-	if k.Spec == "SYMMETRIC_DEFAULT" {
+	if k.Spec == symmetric {
 		out["EncryptionAlgorithms"] = []any{k.Spec}
 	}
 	if k.State == "PendingDeletion" {
@@ -167,9 +167,9 @@ func changeKey(states string, write func(c *call, at keyRef, k *kmsKey) (map[str
 }
 
 func createKey(c *call) (map[string]any, error) {
-	k := kmsKey{Manager: "CUSTOMER", Text: c.str("Description"), Spec: cmp.Or(c.str("KeySpec"), c.str("CustomerMasterKeySpec"), "SYMMETRIC_DEFAULT"),
+	k := kmsKey{Manager: "CUSTOMER", Text: c.str("Description"), Spec: cmp.Or(c.str("KeySpec"), c.str("CustomerMasterKeySpec"), symmetric),
 		Usage: c.str("KeyUsage"), Multi: c.bool("MultiRegion"), Policy: c.str("Policy")}
-	if k.Spec != "SYMMETRIC_DEFAULT" && k.Usage == "" {
+	if k.Spec != symmetric && k.Usage == "" {
 		return nil, failure(400, "ValidationException", "You must specify a KeyUsage value for an asymmetric or HMAC KMS key.")
 	}
 	if o := c.str("Origin"); o != "" && o != "AWS_KMS" {
@@ -275,23 +275,6 @@ func cancelDeletion(_ *call, at keyRef, k *kmsKey) (map[string]any, error) {
 	return object{"KeyId": at.String()}, nil
 }
 
-// generateDataKey answers as KMS does, without a key: the sandbox keeps no
-// secrets.
-func generateDataKey(c *call) (map[string]any, error) {
-	at, k, err := c.findKey(c.str("KeyId"), c.now)
-	if err != nil {
-		return nil, err
-	}
-	if k.Manager == "AWS" { // its policy is for services alone, whoever asks
-		return nil, c.denied("User: " + c.who.ARN + " is not authorized to perform: kms:" + c.operation.Name + " on resource: " + at.String() +
-			" because no resource-based policy allows the kms:" + c.operation.Name + " action")
-	}
-	if err := k.usable(at.arn); err != nil {
-		return nil, err
-	}
-	return object{"CiphertextBlob": []byte("a data key of the sandbox"), "KeyId": at.String()}, nil
-}
-
 func getRotation(_ *call, at keyRef, k kmsKey) (map[string]any, error) {
 	out := object{"KeyId": at.String(), "KeyRotationEnabled": k.Rotation > 0}
 	if k.Rotation > 0 {
@@ -303,7 +286,7 @@ func getRotation(_ *call, at keyRef, k kmsKey) (map[string]any, error) {
 
 func setRotation(on bool) func(*call, keyRef, *kmsKey) (map[string]any, error) {
 	return func(c *call, at keyRef, k *kmsKey) (map[string]any, error) {
-		if k.Spec != "SYMMETRIC_DEFAULT" {
+		if k.Spec != symmetric {
 			return nil, failure(400, "UnsupportedOperationException", "%s is not a symmetric encryption key, and can't be rotated.", at)
 		}
 		days, given := c.int("RotationPeriodInDays")
@@ -367,12 +350,15 @@ var kmsHandlers = map[string]handler{
 	"CreateAlias":                     {"kms:CreateAlias", createAlias},
 	"CreateGrant":                     {"kms:CreateGrant", changeKey("Enabled", createGrant)},
 	"CreateKey":                       {"kms:CreateKey", createKey},
+	"Decrypt":                         {"kms:Decrypt", decrypt},
 	"DeleteAlias":                     {"kms:DeleteAlias", deleteAlias},
 	"DescribeKey":                     {"kms:DescribeKey", readKey(describeKey)},
 	"DisableKey":                      {"kms:DisableKey", changeKey("Enabled Disabled", setKeyState("Disabled"))},
 	"DisableKeyRotation":              {"kms:DisableKeyRotation", changeKey("Enabled", setRotation(false))},
 	"EnableKey":                       {"kms:EnableKey", changeKey("Enabled Disabled", setKeyState("Enabled"))},
 	"EnableKeyRotation":               {"kms:EnableKeyRotation", changeKey("Enabled", setRotation(true))},
+	"Encrypt":                         {"kms:Encrypt", encrypt},
+	"GenerateDataKey":                 {"kms:GenerateDataKey", generateDataKey},
 	"GenerateDataKeyWithoutPlaintext": {"kms:GenerateDataKeyWithoutPlaintext", generateDataKey},
 	"GetKeyPolicy":                    {"kms:GetKeyPolicy", readKey(getKeyPolicy)},
 	"GetKeyRotationStatus":            {"kms:GetKeyRotationStatus", readKey(getRotation)},
@@ -382,6 +368,7 @@ var kmsHandlers = map[string]handler{
 	"ListKeys":                        {"kms:ListKeys", listKeys},
 	"ListResourceTags":                {"kms:ListResourceTags", readKey(listKeyTags)},
 	"PutKeyPolicy":                    {"kms:PutKeyPolicy", changeKey("Enabled Disabled PendingDeletion", putKeyPolicy)},
+	"ReEncrypt":                       {"kms:ReEncryptFrom", reEncrypt},
 	"RevokeGrant":                     {"kms:RevokeGrant", changeKey("Enabled Disabled PendingDeletion", revokeGrant)},
 	"ScheduleKeyDeletion":             {"kms:ScheduleKeyDeletion", changeKey("Enabled Disabled", scheduleDeletion)},
 	"TagResource":                     {"kms:TagResource", changeKey("Enabled Disabled", tagKey)},

@@ -14,6 +14,8 @@ var kmsAccess = serviceAccess{
 		"DisableKeyRotation":              "{KeyId}",
 		"EnableKey":                       "{KeyId}",
 		"EnableKeyRotation":               "{KeyId}",
+		"Encrypt":                         "{KeyId}",
+		"GenerateDataKey":                 "{KeyId}",
 		"GenerateDataKeyWithoutPlaintext": "{KeyId}",
 		"GetKeyPolicy":                    "{KeyId}",
 		"GetKeyRotationStatus":            "{KeyId}",
@@ -27,7 +29,7 @@ var kmsAccess = serviceAccess{
 		"UntagResource":                   "{KeyId}",
 		"UpdateKeyDescription":            "{KeyId}",
 	},
-	needs: map[string]func(*call, []need) []need{"CreateAlias": onAlias, "DeleteAlias": onAlias},
+	needs: map[string]func(*call, []need) []need{"CreateAlias": onAlias, "DeleteAlias": onAlias, "Decrypt": onCiphertext("KeyId"), "ReEncrypt": onBothKeys},
 	keys:  kmsKeys,
 	look:  lookAtKey,
 }
@@ -56,6 +58,13 @@ func kmsKeys(c *call, n *need, set func(string, ...string)) {
 			a.resource = name
 		}
 		set("kms:RequestAlias", a.resource)
+	}
+	if context := c.cryptContext(n.action); len(context) > 0 {
+		for k, v := range context {
+			text, _ := v.(string)
+			set("kms:EncryptionContext:"+k, text)
+		}
+		set("kms:EncryptionContextKeys", sorted(context)...)
 	}
 	if c.operation.Name == "CreateGrant" {
 		set("kms:GrantOperations", c.strings("Operations")...)

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,6 +16,9 @@ type kmsGrant struct {
 	Grantee    string   `json:"grantee"`
 	Retiring   string   `json:"retiring,omitempty"`
 	Operations []string `json:"operations"`
+	// The encryption context that it asks for: all of Equals, or at least Subset.
+	Equals structure `json:"equals,omitempty"`
+	Subset structure `json:"subset,omitempty"`
 }
 
 // defaultKeyPolicy leaves a key to the policies of its account. Source: KMS
@@ -91,11 +95,14 @@ func putKeyPolicy(c *call, at keyRef, k *kmsKey) (map[string]any, error) {
 
 func createGrant(c *call, _ keyRef, k *kmsKey) (map[string]any, error) {
 	g := kmsGrant{Name: c.str("Name"), Grantee: c.str("GranteePrincipal"), Retiring: c.str("RetiringPrincipal"), Operations: c.strings("Operations")}
+	constraints := structure(c.object("Constraints"))
+	g.Equals, _ = constraints["EncryptionContextEquals"].(object)
+	g.Subset, _ = constraints["EncryptionContextSubset"].(object)
 	if _, ok := parseARN(g.Grantee); !ok && !strings.HasSuffix(g.Grantee, ".amazonaws.com") {
 		return nil, failure(400, "InvalidArnException", "%s is no principal.", g.Grantee)
 	}
 	for _, old := range k.Grants { // the same grant once more is the same grant
-		if g.Name != "" && old.Name == g.Name && old.Grantee == g.Grantee && slices.Equal(old.Operations, g.Operations) {
+		if g.Name != "" && old.Name == g.Name && old.Grantee == g.Grantee && slices.Equal(old.Operations, g.Operations) && maps.Equal(old.Equals, g.Equals) && maps.Equal(old.Subset, g.Subset) {
 			return object{"GrantId": old.ID, "GrantToken": old.ID}, nil
 		}
 	}
@@ -116,6 +123,16 @@ func listGrants(c *call, at keyRef, k kmsKey) (map[string]any, error) {
 		o := object{"KeyId": at.String(), "GrantId": g.ID, "Name": g.Name, "GranteePrincipal": g.Grantee, "Operations": anys(g.Operations)}
 		if g.Retiring != "" {
 			o["RetiringPrincipal"] = g.Retiring
+		}
+		constraints := object{}
+		if len(g.Equals) > 0 {
+			constraints["EncryptionContextEquals"] = object(g.Equals)
+		}
+		if len(g.Subset) > 0 {
+			constraints["EncryptionContextSubset"] = object(g.Subset)
+		}
+		if len(constraints) > 0 {
+			o["Constraints"] = constraints
 		}
 		out = append(out, o)
 	}
@@ -144,6 +161,16 @@ func (c *call) granted(n *need) bool {
 	}
 	_, k, _ := table[kmsKey](home.Keys).live(last(a.resource), c.now)
 	return slices.ContainsFunc(k.Grants, func(g kmsGrant) bool {
-		return (g.Grantee == c.who.ARN || g.Grantee == c.who.Role && c.who.Role != "") && slices.Contains(g.Operations, operation)
+		return (g.Grantee == c.who.ARN || g.Grantee == c.who.Role && c.who.Role != "") && slices.Contains(g.Operations, operation) && g.fits(c.cryptContext(n.action))
 	})
+}
+
+// fits says whether an encryption context is one that the grant is for.
+func (g kmsGrant) fits(context object) bool {
+	for k, v := range g.Subset {
+		if context[k] != v {
+			return false
+		}
+	}
+	return len(g.Equals) == 0 || maps.Equal(context, object(g.Equals))
 }

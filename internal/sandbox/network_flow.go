@@ -148,11 +148,6 @@ var flowLogs = kind[flowLog]{
 	out: func(_ *call, id string, f flowLog) object {
 		out := object{"FlowLogId": id, "FlowLogStatus": "ACTIVE", "DeliverLogsStatus": "SUCCESS", "CreationTime": f.Created, "ResourceId": f.Resource, "TrafficType": f.Traffic,
 			"LogDestinationType": f.Kind, "LogFormat": f.Format, "MaxAggregationInterval": f.Interval}
-		for member, v := range map[string]string{"LogDestination": f.Destination, "LogGroupName": f.Group, "DeliverLogsPermissionArn": f.Role} {
-			if v != "" {
-				out[member] = v
-			}
-		}
-		return out
+		return withTexts(out, map[string]string{"LogDestination": f.Destination, "LogGroupName": f.Group, "DeliverLogsPermissionArn": f.Role})
 	},
 }

@@ -56,11 +56,7 @@ func permissionsOut(rules []groupRule) []any {
 func (c *call) groupRuleOut(group string, r groupRule) object {
 	out := object{"SecurityGroupRuleId": r.ID, "GroupId": group, "GroupOwnerId": c.who.Account, "IsEgress": r.Egress, "IpProtocol": r.Protocol, "FromPort": r.From, "ToPort": r.To,
 		"SecurityGroupRuleArn": c.ec2ARN("security-group-rule", r.ID)}
-	for member, v := range map[string]string{"CidrIpv4": r.CIDR, "CidrIpv6": r.CIDR6, "PrefixListId": r.Prefix, "Description": r.Text} {
-		if v != "" {
-			out[member] = v
-		}
-	}
+	withTexts(out, map[string]string{"CidrIpv4": r.CIDR, "CidrIpv6": r.CIDR6, "PrefixListId": r.Prefix, "Description": r.Text})
 	if r.Group != "" {
 		out["ReferencedGroupInfo"] = object{"GroupId": r.Group, "UserId": r.Owner}
 	}

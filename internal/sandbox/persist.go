@@ -11,7 +11,7 @@ import (
 )
 
 // snapshotVersion is the form of a snapshot. Restore refuses any other.
-const snapshotVersion = 1
+const snapshotVersion = 2
 
 // saved is the form of a snapshot.
 type saved struct {
@@ -51,7 +51,7 @@ func Restore(o Options, data []byte) (*Sandbox, error) {
 		return nil, fmt.Errorf("sandbox: the snapshot can't be read: %w", err)
 	}
 	if in.Version != snapshotVersion {
-		return nil, fmt.Errorf("sandbox: a snapshot of version %d; this program reads version %d", in.Version, snapshotVersion)
+		return nil, fmt.Errorf("sandbox: the snapshot is of version %d, and this program reads version %d only: build the estate anew, or read it with the program that wrote it", in.Version, snapshotVersion)
 	}
 	if o.Clock == nil {
 		o.Clock = NewClock(in.Time)

@@ -90,6 +90,7 @@ type state struct {
 	Serial   uint64                     `json:"serial"`        // ids given so far
 	Occurred uint64                     `json:"occurred"`      // events and records of calls so far
 	Requests uint64                     `json:"requests"`      // so far
+	Drawn    uint64                     `json:"drawn"`         // blocks of random bytes so far
 	Due      []due                      `json:"due,omitempty"` // by time
 	Accounts map[string]*account        `json:"accounts"`
 	Buckets  map[string]*record[bucket] `json:"buckets"` // their names are global

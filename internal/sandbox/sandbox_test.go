@@ -159,7 +159,7 @@ func TestVolumeParameters(t *testing.T) {
 		{"MissingParameter", object{"VolumeType": "io1"}},
 		{"InvalidParameterValue", object{"VolumeType": "gp3", "Iops": int64(100)}},
 		{"InvalidParameterValue", object{"VolumeType": "gp4"}},
-		{"InvalidParameterValue", object{"AvailabilityZone": "eu-west-1z"}},
+		{"InvalidZone.NotFound", object{"AvailabilityZone": "eu-west-1z"}},
 		{"InvalidParameterDependency", object{"KmsKeyId": "alias/aws/ebs"}},
 		{"InvalidParameterValue", object{"TagSpecifications": []any{object{"ResourceType": "volume", "Tags": []any{}}}}},
 		{"InvalidParameterValue", object{"TagSpecifications": []any{object{"ResourceType": "volume", "Tags": []any{object{"Key": "aws:x", "Value": "y"}}}}}},

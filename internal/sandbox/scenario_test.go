@@ -102,9 +102,13 @@ func TestASnapshotIsTheWholeEstate(t *testing.T) {
 	} else if once, _ := loadDemo(t).Snapshot(); !bytes.Equal(other, once) {
 		t.Error("one scenario gave two estates")
 	}
-	for _, bad := range []string{``, `[]`, `{"version": 9}`, `{"version":1,"state":{"accounts":{"1":null}}}`, `{"version":1,"state":{"buckets":{"b":{"versions":[]}}}}`} {
-		if _, err := Restore(Options{Catalog: w.catalog}, []byte(bad)); err == nil {
-			t.Errorf("%q was restored", bad)
+	now := fmt.Sprintf(`{"version":%d,"state":`, snapshotVersion)
+	for bad, says := range map[string]string{
+		``: "can't be read", `[]`: "can't be read", `{"version": 1}`: "is of version 1, and this program reads version 2 only",
+		now + `{"accounts":{"1":null}}}`: "account 1 is empty", now + `{"buckets":{"b":{"versions":[]}}}}`: "bucket b has no versions",
+	} {
+		if _, err := Restore(Options{Catalog: w.catalog}, []byte(bad)); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v, want an error with %q", bad, err, says)
 		}
 	}
 }

@@ -7,15 +7,17 @@ import (
 )
 
 // What an estate holds that no call makes: metrics of AWS's own namespaces,
-// threats and vulnerabilities. A scenario adds them with calls to the service
+// threats, vulnerabilities, and events of AWS's services. A scenario adds them with calls to the service
 // "sandbox", the control API at /_knowngood/seed/, and a program with the
 // functions themselves.
 //
+//	sandbox:AddEvent          Event
 //	sandbox:AddHubFinding     a finding in ASFF
 //	sandbox:AddMetric         MetricPattern
 //	sandbox:AddThreat         Threat
 //	sandbox:AddVulnerability  Vulnerability
 var seeds = map[string]func(*Sandbox, []byte) (object, error){
+	"AddEvent":         seed((*Sandbox).AddEvent),
 	"AddHubFinding":    seed((*Sandbox).AddHubFinding),
 	"AddMetric":        seed((*Sandbox).AddMetric),
 	"AddThreat":        seed((*Sandbox).AddThreat),

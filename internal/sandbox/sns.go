@@ -171,11 +171,7 @@ func getTopicAttributes(c *call) (map[string]any, error) {
 	}
 	out := object{"TopicArn": c.topicARN(name), "Owner": c.who.Account, "Policy": c.defaultTopicPolicy(name), "DisplayName": "", "EffectiveDeliveryPolicy": effectiveDelivery, "SubscriptionsConfirmed": fmt.Sprint(confirmed),
 		"SubscriptionsPending": fmt.Sprint(pending), "SubscriptionsDeleted": "0"}
-	for k, v := range t.Attributes {
-		if v != "" {
-			out[k] = v
-		}
-	}
+	withTexts(out, t.Attributes)
 	return object{"Attributes": out}, nil
 }
 
@@ -299,11 +295,7 @@ func getSubscriptionAttributes(c *call) (map[string]any, error) {
 	}
 	out := object{"SubscriptionArn": c.subscriptionARN(id, s), "TopicArn": c.topicARN(s.Topic), "Owner": c.who.Account, "Protocol": s.Protocol, "Endpoint": s.Endpoint,
 		"RawMessageDelivery": "false", "PendingConfirmation": fmt.Sprint(s.Pending), "ConfirmationWasAuthenticated": fmt.Sprint(!s.Pending), "SubscriptionPrincipal": c.who.ARN}
-	for k, v := range s.Attributes {
-		if v != "" {
-			out[k] = v
-		}
-	}
+	withTexts(out, s.Attributes)
 	return object{"Attributes": out}, nil
 }
 

@@ -25,6 +25,7 @@ type ssmState struct {
 	PatchStates table[patchState]            `json:"patchStates,omitempty"` // as last reported, by instance
 	Compliance  table[complianceReport]      `json:"compliance,omitempty"`  // by resource and type
 	Windows     table[window]                `json:"maintenanceWindows,omitempty"`
+	WindowRuns  table[windowRun]             `json:"maintenanceWindowExecutions,omitempty"`
 	NodeTags    table[tagSet]                `json:"nodeTags,omitempty"` // of managed instances, not of their EC2 instances
 }
 
@@ -32,11 +33,11 @@ type ssmState struct {
 func (s *ssmState) check() error {
 	return first(whole("document", s.Documents), whole("command", s.Commands), whole("command invocation", s.Invocations), whole("automation", s.Executions),
 		whole("parameter", s.Parameters), whole("patch baseline", s.Baselines), whole("installed packages of", s.Packages), whole("patch state of", s.PatchStates),
-		whole("compliance of", s.Compliance), whole("maintenance window", s.Windows), whole("tags of", s.NodeTags))
+		whole("compliance of", s.Compliance), whole("maintenance window", s.Windows), whole("maintenance window execution", s.WindowRuns), whole("tags of", s.NodeTags))
 }
 
 // performSSM goes on with what is under way: a command to be delivered, to be
-// finished, or to be cancelled.
+// finished or to be cancelled, a maintenance window to open or to go on.
 func (c *call) performSSM(task string) {
 	what, id, _ := strings.Cut(task, "/")
 	switch what {
@@ -46,6 +47,10 @@ func (c *call) performSSM(task string) {
 		c.finishInvocation(id)
 	case "cancelled":
 		c.cancelledInvocation(id)
+	case "window":
+		c.openWindow(id)
+	case "windowrun":
+		c.checkWindow(id)
 	}
 }
 
@@ -116,16 +121,6 @@ func passes(list []ssmFilter, have func(key string) ([]string, bool)) (bool, err
 
 // stampMillis is a time as Systems Manager writes it where it is text.
 func stampMillis(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
-
-// withTexts puts text into an answer, if there is any.
-func withTexts(out object, values map[string]string) object {
-	for k, v := range values {
-		if v != "" {
-			out[k] = v
-		}
-	}
-	return out
-}
 
 // taggedResource finds the tags of a resource by the type and id that tagging
 // operations have. change is nil where the resource isn't there.
@@ -214,7 +209,7 @@ func ssmTags(v any) (tagSet, error) {
 
 var instanceIDPattern = regexp.MustCompile(`^(i-(\w{8}|\w{17})|mi-\w{17})$`)
 
-var ssmHandlers = merged(documentHandlers, nodeHandlers, commandHandlers, patchHandlers, baselineHandlers, complianceHandlers, automationHandlers, parameterHandlers, windowHandlers,
+var ssmHandlers = merged(documentHandlers, nodeHandlers, commandHandlers, patchHandlers, baselineHandlers, complianceHandlers, automationHandlers, parameterHandlers, windowHandlers, windowRunHandlers,
 	map[string]handler{
 		"AddTagsToResource":      {"ssm:AddTagsToResource", checked(addTagsToResource)},
 		"ListTagsForResource":    {"ssm:ListTagsForResource", checked(listTagsForResource)},

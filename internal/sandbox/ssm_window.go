@@ -7,66 +7,81 @@ import (
 	"time"
 )
 
-// window is a maintenance window. The sandbox keeps windows with their targets
-// and tasks and says when they come, but runs none of their tasks.
+// window is a maintenance window with its targets and tasks. Those of type
+// RUN_COMMAND and AUTOMATION it runs when it opens; see openWindow.
 type window struct {
-	ID           string                  `json:"id"`
-	Name         string                  `json:"name"`
-	Text         string                  `json:"description,omitempty"`
-	Schedule     string                  `json:"schedule"`
-	Zone         string                  `json:"timezone,omitempty"`
-	Start        string                  `json:"startDate,omitempty"`
-	End          string                  `json:"endDate,omitempty"`
-	Duration     int64                   `json:"duration"` // hours
-	Cutoff       int64                   `json:"cutoff"`   // hours
-	Unassociated bool                    `json:"allowUnassociatedTargets"`
-	Disabled     bool                    `json:"disabled,omitempty"`
-	Targets      map[string]windowMember `json:"targets,omitempty"`
-	Tasks        map[string]windowMember `json:"tasks,omitempty"`
-	Created      time.Time               `json:"created"`
-	Modified     time.Time               `json:"modified"`
-	Tags         tagSet                  `json:"tags,omitempty"`
+	ID           string               `json:"id"`
+	Name         string               `json:"name"`
+	Text         string               `json:"description,omitempty"`
+	Schedule     string               `json:"schedule"`
+	Since        time.Time            `json:"since"` // when it got that schedule
+	Zone         string               `json:"timezone,omitempty"`
+	Start        string               `json:"startDate,omitempty"`
+	End          string               `json:"endDate,omitempty"`
+	Duration     int64                `json:"duration"` // hours
+	Cutoff       int64                `json:"cutoff"`   // hours
+	Unassociated bool                 `json:"allowUnassociatedTargets"`
+	Disabled     bool                 `json:"disabled,omitempty"`
+	Targets      map[string]structure `json:"targets,omitempty"`
+	Tasks        map[string]structure `json:"tasks,omitempty"`
+	Created      time.Time            `json:"created"`
+	Modified     time.Time            `json:"modified"`
+	Tags         tagSet               `json:"tags,omitempty"`
 }
-
-// windowMember is a target or a task as it was registered: the members of the
-// call that the description has too.
-type windowMember map[string]any
 
 // windowTime is when a window comes, once.
 const windowTime = "2006-01-02T15:04:05"
 
-// next is when a window opens next, as text; "": never again.
-func (w window) next(after time.Time) string {
+// opens is when a window opens next after a time; false: never again. A rate
+// counts from when the window got it, or from its start date.
+func (w window) opens(after time.Time) (time.Time, bool) {
 	zone, err := time.LoadLocation(cmp.Or(w.Zone, "UTC"))
 	if err != nil || w.Disabled {
-		return ""
+		return time.Time{}, false
 	}
-	if start, err := time.Parse(time.RFC3339, w.Start); err == nil && start.After(after) {
-		after = start
+	since := w.Since
+	if start, err := time.Parse(time.RFC3339, w.Start); err == nil && start.After(since) {
+		since = start
+	}
+	if since.After(after) {
+		after = since
 	}
 	var next time.Time
 	if once, ok := strings.CutPrefix(w.Schedule, "at("); ok {
 		next, err = time.ParseInLocation(windowTime, strings.TrimSuffix(once, ")"), zone)
 		if err != nil || !next.After(after) {
-			return ""
+			return time.Time{}, false
 		}
 	} else {
 		t, err := parseTimetable(w.timetable())
 		if err != nil {
-			return ""
+			return time.Time{}, false
 		}
-		_, offset := after.In(zone).Zone()
-		shift := time.Duration(offset) * time.Second // the timetable thinks in UTC
-		var ok bool
-		if next, ok = t.next(after.Add(shift)); !ok {
-			return ""
+		if t.every > 0 {
+			next = since.Add((after.Sub(since)/t.every + 1) * t.every)
+		} else {
+			_, offset := after.In(zone).Zone()
+			shift := time.Duration(offset) * time.Second // the timetable thinks in UTC
+			var ok bool
+			if next, ok = t.next(after.Add(shift)); !ok {
+				return time.Time{}, false
+			}
+			next = next.Add(-shift)
 		}
-		next = next.Add(-shift)
 	}
 	if end, err := time.Parse(time.RFC3339, w.End); err == nil && next.After(end) {
+		return time.Time{}, false
+	}
+	return next.UTC(), true
+}
+
+// next is when a window opens next, as text; "": never again.
+func (w window) next(after time.Time) string {
+	at, ok := w.opens(after)
+	if !ok {
 		return ""
 	}
-	return next.UTC().Format("2006-01-02T15:04Z")
+	return at.Format("2006-01-02T15:04Z")
 }
 
 // timetable is a window's schedule as EventBridge writes one: a window's cron
@@ -84,7 +99,7 @@ func createWindow(c *call) (map[string]any, error) {
 		return object{"WindowId": id}, err
 	}
 	w := window{ID: c.id("mw-0", 16), Name: c.str("Name"), Text: c.str("Description"), Schedule: c.str("Schedule"), Zone: c.str("ScheduleTimezone"), Start: c.str("StartDate"), End: c.str("EndDate"),
-		Unassociated: c.bool("AllowUnassociatedTargets"), Created: c.now, Modified: c.now}
+		Unassociated: c.bool("AllowUnassociatedTargets"), Since: c.now, Created: c.now, Modified: c.now}
 	w.Duration, _ = c.int("Duration")
 	w.Cutoff, _ = c.int("Cutoff")
 	if _, ok := c.int("ScheduleOffset"); ok {
@@ -109,6 +124,7 @@ func createWindow(c *call) (map[string]any, error) {
 		return nil, err
 	}
 	c.home().SSM.Windows.put(w.ID, c.now, w)
+	c.keepWindow(w)
 	c.remember(w.ID)
 	return object{"WindowId": w.ID}, nil
 }
@@ -144,6 +160,7 @@ func updateWindow(c *call) (map[string]any, error) {
 	if on, ok := c.in["Enabled"].(bool); ok {
 		w.Disabled = !on
 	}
+	before := w.Schedule
 	for member, into := range map[string]*string{"Name": &w.Name, "Description": &w.Text, "StartDate": &w.Start, "EndDate": &w.End, "Schedule": &w.Schedule} {
 		if s, ok := c.in[member].(string); ok {
 			*into = s
@@ -152,8 +169,11 @@ func updateWindow(c *call) (map[string]any, error) {
 	if _, err := parseTimetable(w.timetable()); err != nil && !strings.HasPrefix(w.Schedule, "at(") {
 		return nil, invalid("Invalid schedule: %s.", w.Schedule)
 	}
-	w.Modified = c.now
+	if w.Modified = c.now; w.Schedule != before {
+		w.Since = c.now
+	}
 	r.change(c.now, func(now *window) { *now = w })
+	c.keepWindow(w)
 	out := w.out(c.now)
 	out["AllowUnassociatedTargets"] = w.Unassociated
 	delete(out, "NextExecutionTime")
@@ -205,7 +225,7 @@ func register(kind string, members []string) func(*call) (map[string]any, error)
 			return object{idMember: id}, err
 		}
 		id := uuid(c.id("", 32))
-		m := windowMember{"WindowId": w.ID, idMember: id}
+		m := structure{"WindowId": w.ID, idMember: id}
 		for _, name := range members {
 			if v, ok := c.in[name]; ok {
 				m[name] = v
@@ -248,7 +268,7 @@ func (w window) knows(targets []object) error {
 	return nil
 }
 
-func describeMembers(kind string, of func(window) map[string]windowMember) func(*call) (map[string]any, error) {
+func describeMembers(kind string, of func(window) map[string]structure) func(*call) (map[string]any, error) {
 	return func(c *call) (map[string]any, error) {
 		_, w, err := c.window(c.view)
 		if err != nil {
@@ -266,7 +286,9 @@ func describeMembers(kind string, of func(window) map[string]windowMember) func(
 				return nil, invalid("%v", err)
 			}
 			if fits {
-				out = append(out, wholeNumbers(object(m))) // a snapshot makes them fractions
+				one := object(m.with(nil))
+				delete(one, "TaskInvocationParameters") // which the description of one task alone has
+				out = append(out, one)
 			}
 		}
 		return c.ssmPage(kind, 100, out)
@@ -275,8 +297,8 @@ func describeMembers(kind string, of func(window) map[string]windowMember) func(
 
 // withMember gives a copy of members with one more; versions of a window don't
 // share them.
-func withMember(m map[string]windowMember, id string, member windowMember) map[string]windowMember {
-	out := map[string]windowMember{id: member}
+func withMember(m map[string]structure, id string, member structure) map[string]structure {
+	out := map[string]structure{id: member}
 	for k, v := range m {
 		out[k] = v
 	}
@@ -286,13 +308,13 @@ func withMember(m map[string]windowMember, id string, member windowMember) map[s
 var windowHandlers = map[string]handler{
 	"CreateMaintenanceWindow":          {"ssm:CreateMaintenanceWindow", checked(createWindow)},
 	"DeleteMaintenanceWindow":          {"ssm:DeleteMaintenanceWindow", checked(deleteWindow)},
-	"DescribeMaintenanceWindowTargets": {"ssm:DescribeMaintenanceWindowTargets", checked(describeMembers("Targets", func(w window) map[string]windowMember { return w.Targets }))},
-	"DescribeMaintenanceWindowTasks":   {"ssm:DescribeMaintenanceWindowTasks", checked(describeMembers("Tasks", func(w window) map[string]windowMember { return w.Tasks }))},
+	"DescribeMaintenanceWindowTargets": {"ssm:DescribeMaintenanceWindowTargets", checked(describeMembers("Targets", func(w window) map[string]structure { return w.Targets }))},
+	"DescribeMaintenanceWindowTasks":   {"ssm:DescribeMaintenanceWindowTasks", checked(describeMembers("Tasks", func(w window) map[string]structure { return w.Tasks }))},
 	"DescribeMaintenanceWindows":       {"ssm:DescribeMaintenanceWindows", checked(describeWindows)},
 	"GetMaintenanceWindow":             {"ssm:GetMaintenanceWindow", checked(getWindow)},
 	"RegisterTargetWithMaintenanceWindow": {"ssm:RegisterTargetWithMaintenanceWindow",
 		checked(register("Target", []string{"ResourceType", "Targets", "OwnerInformation", "Name", "Description"}))},
 	"RegisterTaskWithMaintenanceWindow": {"ssm:RegisterTaskWithMaintenanceWindow",
-		checked(register("Task", []string{"Targets", "TaskArn", "ServiceRoleArn", "TaskParameters", "Priority", "MaxConcurrency", "MaxErrors", "LoggingInfo", "Name", "Description", "CutoffBehavior", "AlarmConfiguration"}))},
+		checked(register("Task", []string{"Targets", "TaskArn", "ServiceRoleArn", "TaskParameters", "TaskInvocationParameters", "Priority", "MaxConcurrency", "MaxErrors", "LoggingInfo", "Name", "Description", "CutoffBehavior", "AlarmConfiguration"}))},
 	"UpdateMaintenanceWindow": {"ssm:UpdateMaintenanceWindow", checked(updateWindow)},
 }

@@ -27,7 +27,68 @@ type trailRecord struct {
 	KeyID     string          `json:"accessKeyId,omitempty"`
 	ReadOnly  bool            `json:"readOnly,omitempty"`
 	Resources []trailResource `json:"resources,omitempty"`
-	Event     json.RawMessage `json:"event"`
+	Event     *trailEvent     `json:"event"`
+}
+
+// trailEvent is a record's own text. Most records are never read, so it is made
+// when it is first asked for.
+type trailEvent struct {
+	members *trailMembers // until then
+	text    json.RawMessage
+}
+
+// trailMembers are a record's members in CloudTrail's order. None of their values
+// is shared with the call.
+type trailMembers struct {
+	EventVersion       string    `json:"eventVersion"`
+	UserIdentity       object    `json:"userIdentity"`
+	EventTime          time.Time `json:"eventTime"`
+	EventSource        string    `json:"eventSource"`
+	EventName          string    `json:"eventName"`
+	Region             string    `json:"awsRegion"`
+	SourceIP           string    `json:"sourceIPAddress"`
+	UserAgent          string    `json:"userAgent"`
+	ErrorCode          string    `json:"errorCode,omitempty"`
+	ErrorMessage       string    `json:"errorMessage,omitempty"`
+	RequestParameters  any       `json:"requestParameters"`
+	ResponseElements   any       `json:"responseElements"`
+	RequestID          string    `json:"requestID"`
+	EventID            string    `json:"eventID"`
+	ReadOnly           bool      `json:"readOnly"`
+	EventType          string    `json:"eventType"`
+	ManagementEvent    bool      `json:"managementEvent"`
+	RecipientAccountID string    `json:"recipientAccountId"`
+	EventCategory      string    `json:"eventCategory"`
+}
+
+// MarshalJSON gives the record's text. The sandbox is locked for it.
+func (e *trailEvent) MarshalJSON() ([]byte, error) {
+	if e == nil { // of a snapshot that lacks it
+		return []byte("null"), nil
+	}
+	if e.text == nil {
+		raw, err := json.Marshal(e.members)
+		if err != nil {
+			return nil, err
+		}
+		e.members, e.text = nil, raw
+	}
+	return e.text, nil
+}
+
+// UnmarshalJSON keeps the text.
+func (e *trailEvent) UnmarshalJSON(raw []byte) error {
+	e.text = slices.Clone(raw)
+	return nil
+}
+
+// json is the record's text. The models describe nothing that has none.
+func (e *trailEvent) json() json.RawMessage {
+	raw, err := e.MarshalJSON()
+	if err != nil {
+		return json.RawMessage("null")
+	}
+	return raw
 }
 
 type trailResource struct {
@@ -52,26 +113,22 @@ func (c *call) trail(logged bool, out map[string]any, err error) {
 		KeyID: c.request.AccessKeyID, ReadOnly: c.readOnly(), Resources: c.trailResources(out)}
 	identity, user := c.userIdentity()
 	r.User = user
-	event := object{
-		"eventVersion": "1.11", "userIdentity": identity, "eventTime": r.Time, "eventSource": r.Source, "eventName": r.Name, "awsRegion": at.region,
-		"sourceIPAddress": cmp.Or(c.request.SourceIP, "127.0.0.1"), "userAgent": cmp.Or(c.request.UserAgent, "knowngood-sandbox"),
-		"requestParameters": c.requestParameters(), "responseElements": nil, "requestID": c.request.ID, "eventID": r.ID, "readOnly": r.ReadOnly,
-		"eventType": "AwsApiCall", "managementEvent": true, "recipientAccountId": c.who.Account, "eventCategory": "Management",
+	event := trailMembers{
+		EventVersion: "1.11", UserIdentity: identity, EventTime: r.Time, EventSource: r.Source, EventName: r.Name, Region: at.region,
+		SourceIP: cmp.Or(c.request.SourceIP, "127.0.0.1"), UserAgent: cmp.Or(c.request.UserAgent, "knowngood-sandbox"),
+		RequestParameters: c.requestParameters(), RequestID: c.request.ID, EventID: r.ID, ReadOnly: r.ReadOnly,
+		EventType: "AwsApiCall", ManagementEvent: true, RecipientAccountID: c.who.Account, EventCategory: "Management",
 	}
 	if e != nil {
-		event["errorCode"], event["errorMessage"] = c.trailCode(e), e.Message
+		event.ErrorCode, event.ErrorMessage = c.trailCode(e), e.Message
 	} else if !r.ReadOnly || c.operation.Name == "AssumeRole" {
-		event["responseElements"] = c.responseElements(out)
+		event.ResponseElements = c.responseElements(out)
 	}
-	raw, err := json.Marshal(event)
-	if err != nil {
-		return // what the models can describe can be written
-	}
-	r.Event = raw
+	r.Event = &trailEvent{members: &event}
 	at.home().CloudTrail.keep(r)
 	if (logged || at.logged()) && (!r.ReadOnly || at.readsMatter()) {
 		source, _, _ := strings.Cut(r.Source, ".")
-		at.emit(c.now, "aws."+source, apiCallEvent, nil, event)
+		at.send(defaultBus, c.now, envelope{Source: "aws." + source, DetailType: apiCallEvent, Detail: r.Event.json()})
 	}
 }
 

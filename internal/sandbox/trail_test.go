@@ -19,7 +19,7 @@ func (w *world) latest(region string) object {
 		return nil
 	}
 	var out object
-	if err := json.Unmarshal(records[len(records)-1].Event, &out); err != nil {
+	if err := json.Unmarshal(records[len(records)-1].Event.json(), &out); err != nil {
 		w.t.Fatal(err)
 	}
 	return out

@@ -117,30 +117,41 @@ func (c *call) s3Parameters() object {
 		case m.Location == awsapi.InHeader:
 			out[m.WireName()] = v
 		default:
-			if plain(v) {
-				out[name] = v
+			if p, ok := plain(v); ok {
+				out[name] = p
 			}
 		}
 	}
 	return out
 }
 
-// plain says whether a value is made of JSON's own types alone.
-func plain(v any) bool {
+// plain copies a value that is made of JSON's own types alone; false: it is not.
+func plain(v any) (any, bool) {
 	switch v := v.(type) {
 	case map[string]any:
-		for _, e := range v {
-			if !plain(e) {
-				return false
+		out := make(object, len(v))
+		for k, e := range v {
+			p, ok := plain(e)
+			if !ok {
+				return nil, false
 			}
+			out[k] = p
 		}
-		return true
+		return out, true
 	case []any:
-		return !slices.ContainsFunc(v, func(e any) bool { return !plain(e) })
+		out := make([]any, len(v))
+		for i, e := range v {
+			p, ok := plain(e)
+			if !ok {
+				return nil, false
+			}
+			out[i] = p
+		}
+		return out, true
 	case string, bool, int64, float64:
-		return true
+		return v, true
 	}
-	return false
+	return nil, false
 }
 
 // ec2Lists are the names of EC2's lists in CloudTrail, and of the values in

@@ -79,6 +79,23 @@ def dynamodb(t):
     t.error("an item without its key", "ValidationException", lambda: c.put_item(TableName="orders", Item={"x": {"S": "1"}}))
     t.eq("an update gives what it made", {"n": {"N": "7"}}, lambda: c.update_item(TableName="orders", Key={"id": {"S": "1"}}, UpdateExpression="SET n = n + :two", ExpressionAttributeValues={":two": {"N": "2"}}, ReturnValues="UPDATED_NEW")["Attributes"])
     t.eq("a query finds by key", 1, lambda: c.query(TableName="orders", KeyConditionExpression="id = :i", ExpressionAttributeValues={":i": {"S": "1"}})["Count"])
+    def change(expression, **values):
+        key = {"id": {"S": "2"}}
+        return c.update_item(TableName="orders", Key=key, UpdateExpression=expression, ReturnValues="ALL_NEW", **({"ExpressionAttributeValues": {":" + k: v for k, v in values.items()}} if values else {}))["Attributes"]
+    t.eq("what is not there can have a beginning", {"N": "11"}, lambda: change("SET n = if_not_exists(n, :ten) + :one", ten={"N": "10"}, one={"N": "1"})["n"])
+    t.eq("a list grows", ["a", "b"], lambda: [x["S"] for x in change("SET l = list_append(if_not_exists(l, :none), :more)", none={"L": []}, more={"L": [{"S": "a"}, {"S": "b"}]})["l"]["L"]])
+    t.eq("an element can be taken out", ["b"], lambda: [x["S"] for x in change("REMOVE l[0]")["l"]["L"]])
+    t.eq("a number and a set take more", ("10", ["x", "y"]), lambda: (lambda r: (r["n"]["N"], sorted(r["s"]["SS"])))(change("ADD n :minus, s :set", minus={"N": "-1"}, set={"SS": ["x", "y"]})))
+    t.eq("a set that is emptied goes", False, lambda: "s" in change("DELETE s :set", set={"SS": ["x", "y"]}))
+    t.error("arithmetic wants numbers", "ValidationException", lambda: change("SET l = l + :one", one={"N": "1"}))
+    t.error("a sum wants both its operands", "ValidationException", lambda: change("SET x = none + :one", one={"N": "1"}))
+    t.error("paths must not overlap", "ValidationException", lambda: change("SET m = :m, m.a = :one", m={"M": {}}, one={"N": "1"}))
+    t.error("the key stays", "ValidationException", lambda: change("SET id = :v", v={"S": "3"}))
+    t.error("a value that nothing uses", "ValidationException", lambda: change("REMOVE x", v={"S": "3"}))
+    scan = lambda filter, **values: c.scan(TableName="orders", FilterExpression=filter, ProjectionExpression="id", ExpressionAttributeValues={":" + k: v for k, v in values.items()})
+    t.eq("a filter picks, after all was read", (["2"], 2), lambda: (lambda r: ([x["id"]["S"] for x in r["Items"]], r["ScannedCount"]))(scan("n > :eight AND (attribute_exists(l) OR NOT contains(id, :i))", eight={"N": "8"}, i={"S": "x"})))
+    t.eq("what an item lacks is unequal", 2, lambda: scan("none <> :v", v={"S": "x"})["Count"])
+    t.do(lambda: c.delete_item(TableName="orders", Key={"id": {"S": "2"}}))
     backups = lambda: c.describe_continuous_backups(TableName="orders")["ContinuousBackupsDescription"]
     t.eq("continuous backups are there, PITR is not", ("ENABLED", "DISABLED"), lambda: (backups()["ContinuousBackupsStatus"], backups()["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]))
     t.error("without PITR there is no restore", "PointInTimeRecoveryUnavailableException", lambda: c.restore_table_to_point_in_time(SourceTableName="orders", TargetTableName="orders-2", UseLatestRestorableTime=True))

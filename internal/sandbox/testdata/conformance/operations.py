@@ -70,6 +70,18 @@ def ssm(t):
     t.eq("a scan leaves a patch state", [(i, "Scan")], lambda: [(s["InstanceId"], s["Operation"]) for s in c.describe_instance_patch_states(InstanceIds=[i])["InstancePatchStates"]])
     t.do(lambda: c.send_command(DocumentName="AWS-RunPatchBaseline", InstanceIds=[i], Parameters={"Operation": ["Install"]}))
     t.wait(3600)
+    w = t.do(lambda: c.create_maintenance_window(Name="hourly", Schedule="rate(4 hours)", Duration=2, Cutoff=1, AllowUnassociatedTargets=True)["WindowId"])
+    t.error("a window closes after its cutoff", "ValidationException", lambda: c.create_maintenance_window(Name="none", Schedule="rate(4 hours)", Duration=1, Cutoff=1, AllowUnassociatedTargets=True))
+    t.do(lambda: c.register_task_with_maintenance_window(WindowId=w, TaskArn="AWS-RunShellScript", TaskType="RUN_COMMAND", MaxConcurrency="1", MaxErrors="1", Targets=[{"Key": "InstanceIds", "Values": [i]}], TaskInvocationParameters={"RunCommand": {"Parameters": {"commands": ["echo hello"]}}}))
+    t.eq("a task is registered", ["AWS-RunShellScript"], lambda: [x["TaskArn"] for x in c.describe_maintenance_window_tasks(WindowId=w)["Tasks"]])
+    runs = lambda: c.describe_maintenance_window_executions(WindowId=w)["WindowExecutions"]
+    t.eq("a window waits for its time", [], runs)
+    t.wait(4 * 3600 + 600)
+    t.eq("then runs its tasks", ["SUCCESS"], lambda: [r["Status"] for r in runs()])
+    tasks = lambda: c.describe_maintenance_window_execution_tasks(WindowExecutionId=runs()[0]["WindowExecutionId"])["WindowExecutionTaskIdentities"]
+    t.eq("each of them", [("RUN_COMMAND", "SUCCESS")], lambda: [(x["TaskType"], x["Status"]) for x in tasks()])
+    t.eq("by a command", "Success", lambda: done({"CommandId": c.describe_maintenance_window_execution_task_invocations(WindowExecutionId=runs()[0]["WindowExecutionId"], TaskId=tasks()[0]["TaskExecutionId"])["WindowExecutionTaskInvocationIdentities"][0]["ExecutionId"]})["Status"])
+    t.error("an execution that never was", "DoesNotExistException", lambda: c.get_maintenance_window_execution(WindowExecutionId="12345678-1234-1234-1234-123456789012"))
     t.eq("after an installation nothing is missing", [("Install", 0)], lambda: [(s["Operation"], s["MissingCount"]) for s in c.describe_instance_patch_states(InstanceIds=[i])["InstancePatchStates"]])
 
 

@@ -49,6 +49,12 @@ def securityhub(t):
     t.eq("its workflow is the customer's", ("RESOLVED", "fixed"), lambda: (get(Id="f-1")[0]["Workflow"]["Status"], get(Id="f-1")[0]["Note"]["Text"]))
     t.do(lambda: c.batch_import_findings(Findings=[dict(finding, UpdatedAt="2026-01-02T00:00:00Z", Title="u", Workflow={"Status": "NEW"})]))
     t.eq("which a provider does not change", ("RESOLVED", "u"), lambda: (get(Id="f-1")[0]["Workflow"]["Status"], get(Id="f-1")[0]["Title"]))
+    g = t.client("guardduty")
+    t.do(lambda: g.create_sample_findings(DetectorId=g.list_detectors()["DetectorIds"][0], FindingTypes=["CryptoCurrency:EC2/BitcoinTool.B!DNS"]))
+    t.wait(600)
+    theirs = lambda: [f for f in get(ProductName="GuardDuty") if f["GeneratorId"].startswith("arn:aws:guardduty:")]
+    t.eq("GuardDuty's findings come by themselves", [("HIGH", "ACTIVE", "AwsEc2Instance")], lambda: [(f["Severity"]["Label"], f["RecordState"], f["Resources"][0]["Type"]) for f in theirs()])
+    t.eq("in ASFF's types", ["TTPs/Command and Control/CryptoCurrency:EC2-BitcoinTool.B!DNS"], lambda: theirs()[0]["Types"])
     t.eq("an unknown finding is not processed", 1, lambda: len(c.batch_update_findings(FindingIdentifiers=[dict(who, Id="none")], Workflow={"Status": "RESOLVED"})["UnprocessedFindings"]))
 
 

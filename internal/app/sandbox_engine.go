@@ -1,0 +1,303 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/awsapi"
+	"github.com/knowngood/knowngood/internal/runbook"
+	"github.com/knowngood/knowngood/internal/sandbox"
+)
+
+// automations runs a sandbox's Automation executions with knowngood's own
+// interpreter, as whoever started them: calls go to the sandbox and nowhere else.
+// It implements sandbox.AutomationEngine. There is no plan and no approval of
+// one, for AWS has none either.
+type automations struct {
+	ctx     context.Context
+	catalog *awsapi.Catalog
+	box     *sandbox.Sandbox
+	clock   knowngood.Clock
+	// aside lets executions run beside the calls that start them; else they run
+	// in those, so that time passes while they wait, and all runs are the same.
+	aside bool
+
+	mu   sync.Mutex
+	runs map[string]*automationRun // by execution
+}
+
+func newAutomations(ctx context.Context, catalog *awsapi.Catalog, box *sandbox.Sandbox, clock knowngood.Clock, aside bool) *automations {
+	return &automations{ctx: ctx, catalog: catalog, box: box, clock: clock, aside: aside, runs: map[string]*automationRun{}}
+}
+
+// automationRun is one execution under way.
+type automationRun struct {
+	of       *automations
+	e        *sandbox.AutomationExecution
+	document *runbook.Document
+	log      *runbook.MemLog
+
+	mu        sync.Mutex // of what follows
+	running   bool
+	again     bool                            // something came while it ran
+	decisions map[string][]knowngood.Approval // by step
+	progress  sandbox.AutomationProgress
+}
+
+// Start implements sandbox.AutomationEngine.
+func (a *automations) Start(e *sandbox.AutomationExecution) {
+	r := &automationRun{of: a, e: e, decisions: map[string][]knowngood.Approval{}}
+	a.mu.Lock()
+	a.runs[e.ID] = r
+	a.mu.Unlock()
+	if err := r.begin(); err != nil {
+		r.report(func(p *sandbox.AutomationProgress) { p.Status, p.FailureMessage = "Failed", err.Error() })
+		return
+	}
+	r.goOn()
+}
+
+// Signal implements sandbox.AutomationEngine. A sandbox doesn't check whether
+// whoever signals is one of the step's approvers: each signal counts as a person.
+func (a *automations) Signal(e *sandbox.AutomationExecution, signal string, _ map[string][]string) {
+	r := a.run(e.ID)
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	step := r.progress.CurrentStep
+	who := fmt.Sprintf("approver %d", len(r.decisions[step])+1)
+	r.decisions[step] = append(r.decisions[step], knowngood.Approval{By: who, Approved: signal != "Reject", Time: a.clock.Now()})
+	r.mu.Unlock()
+	r.goOn()
+}
+
+// Stop implements sandbox.AutomationEngine.
+func (a *automations) Stop(e *sandbox.AutomationExecution, how string) {
+	r := a.run(e.ID)
+	if r == nil || r.log == nil {
+		return
+	}
+	entry, err := runbook.Encode(knowngood.EntryCancel, "", 0, runbook.CancelBody{Reason: how})
+	if err != nil {
+		return // a reason has a form in JSON
+	}
+	entry.Time = a.clock.Now()
+	r.log.Add(entry)
+	r.goOn()
+}
+
+func (a *automations) run(id string) *automationRun {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.runs[id]
+}
+
+// begin reads the document and begins the log.
+func (r *automationRun) begin() (err error) {
+	if r.document, err = runbook.Parse(r.e.DocumentName, r.e.Content); err != nil {
+		return err
+	}
+	for _, s := range r.document.Steps() {
+		r.progress.Steps = append(r.progress.Steps, sandbox.AutomationStep{Name: s.Name, Action: s.Action, Status: "Pending"})
+	}
+	given := knowngood.Params{}
+	for name, v := range r.e.Parameters {
+		given[name] = v
+	}
+	params, err := r.document.BindParameters(given)
+	if err != nil {
+		return err
+	}
+	partition, err := r.of.catalog.Partition(r.e.Region)
+	if err != nil {
+		return err
+	}
+	place := knowngood.Place{Partition: partition.ID, Account: r.e.Account, Region: r.e.Region}
+	role, err := r.document.Role(params, place)
+	if err != nil {
+		return err
+	}
+	start, err := r.document.Start(runbook.StartBody{Parameters: params, ExecutionID: r.e.ID, DateTime: r.of.clock.Now(), Seed: 1, Place: place, Role: role})
+	start.Time = r.of.clock.Now()
+	r.log = runbook.NewMemLog(start)
+	r.report(func(p *sandbox.AutomationProgress) { p.Status = "InProgress" })
+	return err
+}
+
+// goOn drives the run until it waits for a person, or ends.
+func (r *automationRun) goOn() {
+	r.mu.Lock()
+	r.again = true
+	busy := r.running
+	r.running = true
+	r.mu.Unlock()
+	switch {
+	case busy:
+	case r.of.aside:
+		go r.drive()
+	default:
+		r.drive()
+	}
+}
+
+func (r *automationRun) drive() {
+	for {
+		r.mu.Lock()
+		if !r.again {
+			r.running = false
+			r.mu.Unlock()
+			return
+		}
+		r.again = false
+		r.mu.Unlock()
+		r.once()
+	}
+}
+
+func (r *automationRun) once() {
+	caller, err := r.caller()
+	if err == nil {
+		runner := &runbook.Runner{Document: r.document, RunID: r.e.ID, Epoch: 1, Log: r.log, Caller: caller, Catalog: r.of.catalog, Clock: r.of.clock, Decisions: r.decided, OnEntry: r.heard}
+		var result runbook.EndResult
+		if result, err = runner.Run(r.of.ctx); err == nil {
+			r.report(func(p *sandbox.AutomationProgress) { ended(p, result) })
+		}
+	}
+	if err != nil && r.of.ctx.Err() == nil {
+		r.report(func(p *sandbox.AutomationProgress) { p.Status, p.FailureMessage = "Failed", err.Error() })
+	}
+}
+
+// caller calls as whoever started the execution, or with the document's role.
+// What the sandbox started by itself, as a maintenance window does, acts as the
+// account's operator.
+func (r *automationRun) caller() (awsapi.Caller, error) {
+	id, secret := r.e.AccessKeyID, r.e.SecretAccessKey
+	if id == "" {
+		id, secret, _ = r.of.box.OperatorOf(r.e.Account)
+	}
+	client, err := awsapi.New(awsapi.Config{Catalog: r.of.catalog, Region: r.e.Region, HTTPClient: awsapi.HandlerDoer(r.of.box), Credentials: awsapi.StaticCredentials(id, secret, r.e.SessionToken)})
+	if err != nil {
+		return nil, err
+	}
+	entries, err := r.log.Entries(r.of.ctx, r.e.ID)
+	if err != nil {
+		return nil, err
+	}
+	start, err := runbook.Decode[runbook.StartBody](entries[0])
+	if err != nil || start.Role == "" {
+		return client, err
+	}
+	return client.AssumeRole(start.Role, "Automation-"+r.e.ID, "", ""), nil
+}
+
+func (r *automationRun) decided(_ context.Context, ask runbook.ApproveRequest) ([]knowngood.Approval, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.decisions[ask.Step]), nil
+}
+
+// heard tells the sandbox what has come about.
+func (r *automationRun) heard(e knowngood.LogEntry) {
+	switch e.Kind {
+	case knowngood.EntryStepStarted:
+		r.step(e.Step, func(s *sandbox.AutomationStep) {
+			if body, err := runbook.Decode[runbook.StepStartedBody](e); err == nil {
+				s.Action = body.Action
+			}
+			s.Status, s.Start = "InProgress", e.Time
+		})
+	case knowngood.EntryStepEnded:
+		body, err := runbook.Decode[runbook.StepEndedBody](e)
+		if err != nil {
+			return // it was written a moment ago
+		}
+		r.step(e.Step, func(s *sandbox.AutomationStep) {
+			s.Status, s.End, s.Outputs = string(body.Status), e.Time, textLists(body.Outputs)
+			if body.Failure != nil {
+				s.FailureMessage = body.Failure.Message
+			}
+		})
+	}
+}
+
+// step reports a change of one step.
+func (r *automationRun) step(name string, change func(*sandbox.AutomationStep)) {
+	r.report(func(p *sandbox.AutomationProgress) {
+		i := slices.IndexFunc(p.Steps, func(s sandbox.AutomationStep) bool { return s.Name == name })
+		if i < 0 { // of a loop
+			p.Steps = append(p.Steps, sandbox.AutomationStep{Name: name})
+			i = len(p.Steps) - 1
+		}
+		p.CurrentStep = name
+		change(&p.Steps[i])
+	})
+}
+
+// ended is how a run stands when it has ended, or waits for a person.
+func ended(p *sandbox.AutomationProgress, result runbook.EndResult) {
+	p.Status, p.FailureMessage, p.Outputs = string(result.State), result.Message, textLists(result.Outputs)
+	switch result.State {
+	case knowngood.RunSuccess, knowngood.RunFailed, knowngood.RunTimedOut, knowngood.RunCancelled:
+	case knowngood.RunWaiting:
+		p.FailureMessage = ""
+		for i := range p.Steps {
+			if s := &p.Steps[i]; s.Name == p.CurrentStep {
+				s.Status = "Waiting"
+			}
+		}
+	default: // what became of a write is not known
+		p.Status = "Failed"
+	}
+}
+
+// report changes how the execution stands, and says so. One goroutine at a time
+// drives the run; it holds no lock while it tells the sandbox, which may have
+// signals to hand over.
+func (r *automationRun) report(change func(*sandbox.AutomationProgress)) {
+	r.mu.Lock()
+	change(&r.progress)
+	p := r.progress
+	p.Steps = slices.Clone(p.Steps)
+	r.mu.Unlock()
+	// The sandbox refuses what comes after the end, as it must.
+	_ = r.e.Report(p)
+}
+
+// textLists are outputs as SSM has them: lists of texts.
+func textLists(in map[string]any) map[string][]string {
+	out := map[string][]string{}
+	for name, v := range in {
+		list, ok := v.([]any)
+		if !ok {
+			list = []any{v}
+		}
+		for _, e := range list {
+			text, ok := e.(string)
+			if !ok {
+				text = jsonText(e)
+			}
+			out[name] = append(out[name], text)
+		}
+	}
+	return out
+}
+
+// patient is a sandbox's clock as one that stands sees it: it waits until the
+// control API has moved the time.
+type patient struct{ knowngood.Clock }
+
+// Sleep implements knowngood.Clock.
+func (c patient) Sleep(ctx context.Context, d time.Duration) error {
+	for until := c.Now().Add(d); c.Now().Before(until); {
+		if err := (knowngood.WallClock{}).Sleep(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
