@@ -2,9 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -97,12 +99,27 @@ func (g *gate) start(args ...string) *process {
 	return start(g.t, g.env, append(args, "--state", g.dir)...)
 }
 
+// threeRules is a template whose rules read volumes and buckets and nothing else.
+func threeRules(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("Resources:\n")
+	for _, id := range []string{"ENCRYPTED_VOLUMES", "EBS_VOLUME_ENCRYPTED_ANY_STATE", "S3_BUCKET_LEVEL_PUBLIC_ACCESS_PROHIBITED"} {
+		fmt.Fprintf(&b, "  %s: {Type: 'AWS::Config::ConfigRule', Properties: {ConfigRuleName: %s, Source: {Owner: AWS, SourceIdentifier: %s}}}\n", strings.ReplaceAll(id, "_", ""), strings.ToLower(id), id)
+	}
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 // A scan that is killed goes on where it stopped: the calls for what it had read whole
 // are not made again, and those for what it had not are, all of them.
 func TestAKilledScanGoesOn(t *testing.T) {
 	t.Parallel()
-	g := newGate(t, "demo")
-	whole := g.start("scan", "--output", "json")
+	g, rules := newGate(t, "demo"), threeRules(t)
+	whole := g.start("scan", "--governance", rules, "--output", "json")
 	whole.ends(3)
 	all := g.during(nil)
 
@@ -117,14 +134,14 @@ func TestAKilledScanGoesOn(t *testing.T) {
 			<-gone
 		}
 	})
-	p := g.start("scan")
+	p := g.start("scan", "--governance", rules)
 	p.reaches(held)
 	g.keeps(p, 3) // volumes in two Regions, and the buckets of that which has none
 	p.kill()
 	g.during(nil)
 	close(gone)
 
-	resumed := g.start("scan", "--resume", "--output", "json")
+	resumed := g.start("scan", "--governance", rules, "--resume", "--output", "json")
 	resumed.ends(3)
 	again := g.during(nil)
 	var report struct{ Resumed, Calls, Resources, Reused int }
@@ -168,7 +185,7 @@ func (g *gate) keeps(p *process, n int) {
 // not read is COMPLIANT, and no finding of it closes or is archived.
 func TestWhatIsNotReadIsNeverGreen(t *testing.T) {
 	t.Parallel()
-	g := newGate(t, "enterprise")
+	g, rules := newGate(t, "enterprise"), threeRules(t)
 	type key struct{ AWSRegion, ResourceType string }
 	type scan struct {
 		Evaluations []struct {
@@ -191,7 +208,7 @@ func TestWhatIsNotReadIsNeverGreen(t *testing.T) {
 		}
 		return s
 	}
-	first := g.start("scan", "--output", "json")
+	first := g.start("scan", "--governance", rules, "--output", "json")
 	first.ends(3)
 	before := read(first)
 	deny := &awsapi.Error{Status: 403, Code: "AccessDenied", Message: "a fault of the test"}
@@ -203,7 +220,7 @@ func TestWhatIsNotReadIsNeverGreen(t *testing.T) {
 		return func() { panic(http.ErrAbortHandler) }
 	}
 	g.during(cut)
-	second := g.start("scan", "--output", "json")
+	second := g.start("scan", "--governance", rules, "--output", "json")
 	second.ends(3)
 	after := read(second)
 	for _, e := range after.Evaluations {
@@ -229,7 +246,7 @@ func TestWhatIsNotReadIsNeverGreen(t *testing.T) {
 		t.Errorf("%d lists were denied and %d had no answer, want 2 and 2", denied, down)
 	}
 	// Where nothing is found beside, it is incomplete.
-	third := start(t, g.env, "scan", "--region", "eu-central-1", "--state", t.TempDir())
+	third := start(t, g.env, "scan", "--governance", rules, "--region", "eu-central-1", "--state", t.TempDir())
 	third.ends(6)
 	t.Logf("s3 denied, eu-central-1 down: exits 3 and 6; %d evaluations, %d unreadable, none COMPLIANT of what was not read", len(after.Evaluations), len(after.Unreadable))
 }
