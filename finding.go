@@ -23,6 +23,14 @@ type Evaluation struct {
 	Time       time.Time   `json:"resultRecordedTime"`
 }
 
+// Judgement is an evaluation with a digest of all that it rests on: the rule and its
+// parameters, the item, and what the rule looked up. Empty: it rests on the time too,
+// and is not good for long.
+type Judgement struct {
+	Evaluation
+	Basis string `json:"basis,omitempty"`
+}
+
 // Severity is how much a finding matters, in Security Hub's words.
 type Severity string
 

@@ -93,3 +93,16 @@ type ReadError struct {
 func (e ReadError) Error() string {
 	return e.Service + ":" + e.Operation + " in " + e.Account + "/" + e.Region + ": " + e.Code + ": " + e.Message
 }
+
+// Collection is what one reading of a type in a Region of an account found.
+type Collection struct {
+	Account  string      `json:"accountId"`
+	Region   string      `json:"awsRegion"` // "global" of a type without
+	Type     string      `json:"resourceType"`
+	Began    time.Time   `json:"began"`
+	Finished time.Time   `json:"finished"`
+	Reads    string      `json:"reads"` // a digest of the members that were read
+	Count    int         `json:"count"` // of the resources
+	Items    []Resource  `json:"-"`
+	Errors   []ReadError `json:"-"`
+}

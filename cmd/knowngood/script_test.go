@@ -32,8 +32,11 @@ import (
 //	clock STEP                    how far its time goes on with each request; now: it is the
 //	                              wall clock's, and stands still
 //	trail FILE                    writes what CloudTrail recorded of it, as a log file
-//	aws SERVICE:OPERATION [JSON]  a call that somebody else makes
+//	aws [REGION/]SERVICE:OPERATION [JSON]
+//	                              a call that somebody else makes
 //	fault SERVICE:OPERATION CODE  that operation answers an error from now on
+//	mend                          takes all faults away
+//	calls                         prints the calls that were made since the last time
 //	writes                        prints the writes that were made since the last time
 //	exits CODE COMMAND…           runs a command and checks its exit code
 //	interrupt SERVICE:OPERATION COMMAND…
@@ -55,7 +58,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"sandbox": openAccount, "clock": setClock, "trail": writeTrail, "aws": callAWS, "fault": addFault, "writes": printWrites,
+			"sandbox": openAccount, "clock": setClock, "trail": writeTrail, "aws": callAWS, "fault": addFault, "mend": mendFaults, "calls": printCalls, "writes": printWrites,
 			"exits": exits, "interrupt": interrupt, "typed": typed, "json": checkJSON, "large": makeLarge,
 		},
 	})
@@ -139,14 +142,18 @@ func operation(ts *testscript.TestScript, name string) *awsapi.Operation {
 }
 
 func callAWS(ts *testscript.TestScript, _ bool, args []string) {
-	e, op := accountOf(ts), operation(ts, args[0])
+	region, name, elsewhere := strings.Cut(args[0], "/")
+	if !elsewhere {
+		region, name = "", args[0]
+	}
+	e, op := accountOf(ts), operation(ts, name)
 	in := map[string]any{}
 	if len(args) > 1 {
 		ts.Check(json.Unmarshal([]byte(args[1]), &in))
 	}
 	in, err := op.Coerce(in)
 	ts.Check(err)
-	_, err = e.box.Call(context.Background(), sandbox.Request{Service: op.Service.Name, Operation: op.Name, AccessKeyID: sandbox.OperatorKey, Input: in})
+	_, err = e.box.Call(context.Background(), sandbox.Request{Region: region, Service: op.Service.Name, Operation: op.Name, AccessKeyID: sandbox.OperatorKey, Input: in})
 	ts.Check(err)
 	e.read = len(e.box.Calls())
 }
@@ -173,6 +180,17 @@ func addFault(ts *testscript.TestScript, _ bool, args []string) {
 	op := operation(ts, args[0])
 	accountOf(ts).box.Inject(sandbox.Fault{Service: op.Service.Name, Operation: op.Name, Count: 1000,
 		Error: &awsapi.Error{Status: http.StatusForbidden, Code: args[1], Message: "a fault of the test"}})
+}
+
+func mendFaults(ts *testscript.TestScript, _ bool, _ []string) { accountOf(ts).box.Mend(0) }
+
+func printCalls(ts *testscript.TestScript, _ bool, _ []string) {
+	e := accountOf(ts)
+	calls, out := e.box.Calls(), ts.Stdout()
+	for _, c := range calls[e.read:] {
+		fmt.Fprintln(out, c.Service+":"+c.Operation)
+	}
+	e.read = len(calls)
 }
 
 func printWrites(ts *testscript.TestScript, _ bool, _ []string) {

@@ -85,7 +85,7 @@ func approve(ctx context.Context, s Streams, o approveOptions, file string) erro
 		}
 	}
 	op := "approve " + file
-	if err := ses.isFor(op, plan); err != nil {
+	if err := ses.isFor(op, plan, o.region); err != nil {
 		return err
 	}
 	by, err := ses.approver(op, o.as)
@@ -180,12 +180,17 @@ func (ses *session) planOf(ctx context.Context, name string) (*knowngood.Plan, e
 	return remedy.DecodePlan("run "+run.ID, raw)
 }
 
-// isFor refuses a plan of another account or Region.
-func (ses *session) isFor(op string, plan *knowngood.Plan) error {
-	if plan.Place == ses.place {
+// isFor refuses a plan of another account, or of another Region than one that was
+// asked for. A plan is carried out in its own.
+func (ses *session) isFor(op string, plan *knowngood.Plan, asked string) error {
+	here := ses.place
+	if asked == "" {
+		here.Region = plan.Place.Region
+	}
+	if plan.Place == here {
 		return nil
 	}
-	return knowngood.E(knowngood.Refused, op, "the plan is for %s in %s, the credentials and Region are %s in %s", plan.Place.Account, plan.Place.Region, ses.place.Account, ses.place.Region)
+	return knowngood.E(knowngood.Refused, op, "the plan is for %s in %s, the credentials and Region are %s in %s", plan.Place.Account, plan.Place.Region, here.Account, here.Region)
 }
 
 func apply(ctx context.Context, s Streams, o applyOptions, name string) error {
@@ -214,9 +219,10 @@ func apply(ctx context.Context, s Streams, o applyOptions, name string) error {
 		}
 	}
 	op := "apply " + name
-	if err := ses.isFor(op, plan); err != nil {
+	if err := ses.isFor(op, plan, o.region); err != nil {
 		return err
 	}
+	ses = ses.in(plan.Place.Region)
 	g, err := o.load(ses.place)
 	if err != nil {
 		return err

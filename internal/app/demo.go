@@ -15,7 +15,6 @@ import (
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/awsapi"
-	"github.com/knowngood/knowngood/internal/inventory"
 	"github.com/knowngood/knowngood/internal/remedy"
 	"github.com/knowngood/knowngood/internal/report"
 	"github.com/knowngood/knowngood/internal/sandbox"
@@ -47,13 +46,16 @@ and no network. Time in the account passes only while something waits for it.`,
 // show is a demo under way.
 type show struct {
 	Streams
-	box    *sandbox.Sandbox
-	clock  *sandbox.ManualClock
-	ses    *session
-	g      *governance
-	in     *bufio.Reader
-	fixed  int
-	result demoResult
+	box   *sandbox.Sandbox
+	clock *sandbox.ManualClock
+	ses   *session
+	at    estate
+	g     *governance
+	// everywhere has g, and what may differ in other Regions.
+	everywhere *governances
+	in         *bufio.Reader
+	fixed      int
+	result     demoResult
 }
 
 func demo(ctx context.Context, s Streams, o demoOptions) error {
@@ -118,16 +120,23 @@ func openShow(ctx context.Context, s Streams, o *demoOptions) (*show, error) {
 	if d.ses, err = newSession(ctx, cfg, d.clock, storeOptions{state: o.state}); err != nil {
 		return nil, err
 	}
+	d.ses.paced = false // nothing leaves this process
+	if d.at, err = d.ses.estate(ctx, nil); err != nil {
+		return nil, err
+	}
 	// The estate enforces: its remediations start by themselves.
-	d.g, err = governanceOptions{params: []string{"Automatic=true", "AutomationAssumeRole=arn:aws:iam::" + d.box.Account() + ":role/remediation"}}.load(d.ses.place)
+	d.everywhere = governanceOptions{params: []string{"Automatic=true", "AutomationAssumeRole=arn:aws:iam::" + d.box.Account() + ":role/remediation"}}.in(d.ses.place)
+	d.g, err = d.everywhere.at(d.ses.place.Region)
 	return d, err
 }
 
 func (d *show) run(ctx context.Context, state string) error {
-	everything := &inventory.Collector{Caller: d.ses.client, Catalog: d.ses.catalog, Table: d.ses.types, Clock: d.clock}
-	items, _, _ := everything.Collect(ctx, d.ses.place, d.ses.types.Types())
-	fmt.Fprintf(d.Out, "An AWS account in memory: %s, %s, %s (state in %s)\n\n", d.ses.place.Account, d.ses.place.Region, plural(len(items), "resource"), state)
-	found, err := d.ses.scan(ctx, d.g, scanProgress(d.Streams))
+	_, everything, err := d.ses.collector(nil).Survey(ctx, d.ses.survey(d.at, d.ses.types.Types()))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(d.Out, "An AWS account in memory: %s, %s, %s (state in %s)\n\n", d.ses.place.Account, d.ses.place.Region, plural(everything.Items, "resource"), state)
+	found, err := d.ses.scan(ctx, d.everywhere, reading{at: d.at, progress: scanProgress(d.Streams)})
 	if err != nil {
 		return err
 	}
@@ -317,7 +326,7 @@ func readLine(ctx context.Context, r *bufio.Reader) (string, error) {
 
 // summary scans again and says what is left.
 func (d *show) summary(ctx context.Context, found int) error {
-	after, err := d.ses.scan(ctx, d.g, scanProgress(d.Streams))
+	after, err := d.ses.scan(ctx, d.everywhere, reading{at: d.at, progress: scanProgress(d.Streams)})
 	if err != nil {
 		return err
 	}

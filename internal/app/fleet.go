@@ -14,7 +14,6 @@ import (
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/awsapi"
-	"github.com/knowngood/knowngood/internal/inventory"
 	"github.com/knowngood/knowngood/internal/remedy"
 	"github.com/knowngood/knowngood/internal/rule"
 )
@@ -166,7 +165,7 @@ func (ses *session) targets(ctx context.Context, filters []targetFilter, resourc
 		if resourceType == "" {
 			return knowngood.E(knowngood.Usage, "", "--targets Key=%s: the library does not say which type of resource the runbook acts on", key).WithHint("name the resources by Key=ParameterValues")
 		}
-		collector := &inventory.Collector{Caller: ses.client, Catalog: ses.catalog, Table: ses.types, Clock: ses.clock, Reads: map[string][]string{resourceType: {"tags"}}}
+		collector := ses.collector(map[string][]string{resourceType: {"tags"}})
 		found, unreadable, _ := collector.Collect(ctx, ses.place, []string{resourceType})
 		for _, e := range unreadable {
 			return knowngood.E(knowngood.Incomplete, "find the targets", "%s could not be read: %s:%s: %s", e.Type, e.Service, e.Operation, e.Message)
@@ -331,7 +330,7 @@ func (ses *session) planOfTarget(ctx context.Context, op string, t remedy.FleetT
 	if err != nil {
 		return nil, err
 	}
-	return plan, ses.isFor(op, plan)
+	return plan, ses.isFor(op, plan, ses.place.Region)
 }
 
 // applyFleet applies a fleet's plans.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"io/fs"
@@ -11,7 +12,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -54,6 +54,7 @@ type governance struct {
 	notEvaluated []string
 	missing      []report.Rule
 	notes        []string // what was passed over in the templates, and where
+	regional     bool     // a template names its Region
 }
 
 // printNotes says what was passed over.
@@ -82,6 +83,9 @@ func (o governanceOptions) load(place knowngood.Place) (*governance, error) {
 		return nil, err
 	}
 	g := &governance{remediations: map[string]template.RemediationConfiguration{}, members: map[string][]string{}}
+	for _, f := range files {
+		g.regional = g.regional || bytes.Contains(f.data, []byte("AWS::Region"))
+	}
 	m := merger{g: g, lib: lib, first: map[string]bound{}}
 	for _, u := range loaded {
 		for _, t := range u.all {
@@ -365,18 +369,6 @@ func readTemplates(fsys fs.FS, dir, shown string) ([]templateFile, error) {
 func (g *governance) InForce(name string) bool {
 	_, ok := g.rules.Rule(name)
 	return ok
-}
-
-// Evaluate implements remedy.Evaluator.
-func (g *governance) Evaluate(name string, item *knowngood.Resource, now time.Time) (knowngood.Evaluation, error) {
-	a, ok := g.rules.Rule(name)
-	if !ok {
-		return knowngood.Evaluation{}, knowngood.E(knowngood.Invalid, "evaluate", "no rule %q is in force", name)
-	}
-	if !a.Scope.Covers(item) {
-		return knowngood.Evaluation{Rule: name, Resource: item.Key(), Compliance: knowngood.NotApplicable, Annotation: "it is out of the rule's scope", Time: now.UTC()}, nil
-	}
-	return a.Evaluate(item, now, nil), nil
 }
 
 // fixes says whether something remediates a rule.

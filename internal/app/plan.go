@@ -26,7 +26,8 @@ func newPlan(s Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan FINDING…",
 		Short: "Plan the fix of findings, down to each API call, and change nothing",
-		Long: `Plans the remediation that is tied to a finding's rule. It makes reads only. A
+		Long: `Plans the remediation that is tied to a finding's rule, in the finding's Region. It
+makes reads only. A
 finding is named by its id, or the beginning of it, or by its resource's id or
 name. The plan goes into the file -o; the plans of several findings go into a folder
 of that name, each in a file with the finding's id.`,
@@ -49,7 +50,8 @@ func planFindings(ctx context.Context, s Streams, o planOptions, names []string)
 		return err
 	}
 	defer ses.store.Close()
-	g, err := o.load(ses.place)
+	everywhere := o.in(ses.place)
+	g, err := everywhere.at(ses.place.Region)
 	if err != nil {
 		return err
 	}
@@ -75,7 +77,12 @@ func planFindings(ctx context.Context, s Streams, o planOptions, names []string)
 		if len(chosen) > 1 {
 			file = filepath.Join(o.out, f.ID+".json")
 		}
-		plan, err := ses.planFinding(ctx, g, f)
+		var plan *knowngood.Plan
+		there := ses.in(f.Resource.Region)
+		g, err := everywhere.at(there.place.Region)
+		if err == nil {
+			plan, err = there.planFinding(ctx, g, f)
+		}
 		if err == nil {
 			err = deliverPlan(s, plan, file, o.output)
 		}
@@ -170,7 +177,7 @@ func (ses *session) planFinding(ctx context.Context, g *governance, f knowngood.
 	case err != nil:
 		return nil, err
 	}
-	verdict, err := g.Evaluate(f.Rule, item, ses.clock.Now())
+	verdict, err := r.Verifier.Evaluator.Evaluate(ctx, f.Rule, item, ses.clock.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -151,7 +151,7 @@ func (r *scanReport) report(g *governance) *report.Report {
 	s := report.Scan{
 		Version: version(), Principal: r.Principal, Places: r.places(), Began: r.Started, Took: time.Duration(r.Seconds * float64(time.Second)),
 		Packs: r.Packs, Resources: r.Resources, Calls: r.Calls, Verdicts: r.Evaluations, Findings: r.Findings, Archived: r.Archived, Residuals: r.Residuals,
-		Unreadable: r.Unreadable, Affected: g.rules.Affected, ARNs: r.arns,
+		Unreadable: r.Unreadable, Affected: g.affected, ARNs: r.arns,
 	}
 	for _, a := range g.rules.All() {
 		d := a.Rule.Definition
@@ -159,6 +159,19 @@ func (r *scanReport) report(g *governance) *report.Report {
 	}
 	s.Rules = append(s.Rules, g.missing...)
 	return report.New(s)
+}
+
+// affected are the rules that may lack a verdict because something could not be read:
+// all of them, where it is not known which Regions there are.
+func (g *governance) affected(e knowngood.ReadError) []string {
+	if e.Type != regionsOfAccount {
+		return g.rules.Affected(e)
+	}
+	var names []string
+	for _, a := range g.rules.All() {
+		names = append(names, a.Name)
+	}
+	return names
 }
 
 // places are the accounts and Regions that were looked at, the caller's own first.

@@ -367,10 +367,14 @@ func (ses *session) worker(g *governance, concurrency int) *remedy.Worker {
 	return &remedy.Worker{
 		Runs: ses.store, Plans: ses.store, Queue: ses.store, Clock: ses.clock, Dead: isDead, Concurrency: concurrency,
 		For: func(plan *knowngood.Plan) (*remedy.Remediator, error) {
-			if err := ses.isFor("run "+plan.RunID, plan); err != nil {
+			only := "" // what verifies a plan is the same in all Regions, unless a template names its own
+			if g.regional {
+				only = ses.place.Region
+			}
+			if err := ses.isFor("run "+plan.RunID, plan, only); err != nil {
 				return nil, err
 			}
-			return ses.remediator(g, nil), nil
+			return ses.in(plan.Place.Region).remediator(g, nil), nil
 		},
 	}
 }

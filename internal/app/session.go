@@ -30,8 +30,13 @@ type awsOptions struct {
 }
 
 func (o *awsOptions) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.profile, "profile", "", "profile of the AWS configuration; default: AWS_PROFILE")
+	o.registerButRegion(cmd)
 	cmd.Flags().StringVar(&o.region, "region", "", "Region; default: the profile's, or AWS_REGION")
+}
+
+// registerButRegion is for commands whose Regions are many.
+func (o *awsOptions) registerButRegion(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.profile, "profile", "", "profile of the AWS configuration; default: AWS_PROFILE")
 	cmd.Flags().StringVar(&o.endpointURL, "endpoint-url", "", "endpoint in place of AWS's own; default: AWS_ENDPOINT_URL")
 	o.storeOptions.register(cmd)
 }
@@ -43,6 +48,9 @@ type session struct {
 	client    *awsapi.Client
 	content   *remedy.Content
 	types     *inventory.Table
+	rates     *inventory.Rates
+	percent   int  // of the rates that is used at most; 0: the collector's default
+	paced     bool // calls keep to the rates: unless all of them go to this machine
 	store     store
 	clock     knowngood.Clock
 	place     knowngood.Place
@@ -129,6 +137,10 @@ func newSession(ctx context.Context, cfg awsapi.Config, clock knowngood.Clock, a
 	if s.types, err = inventory.LoadTypes(library.FS, cfg.Catalog); err != nil {
 		return nil, err
 	}
+	if s.rates, err = inventory.LoadRates(library.FS, cfg.Catalog); err != nil {
+		return nil, err
+	}
+	s.paced = !s.loopback
 	s.store, err = at.openStore(ctx)
 	return s, err
 }
@@ -146,6 +158,20 @@ func (s *session) findings() *finding.Service {
 	return &finding.Service{Store: s.store, Clock: s.clock}
 }
 
+// collector reads resources, and of each type what is named; nil: everything.
+func (s *session) collector(reads map[string][]string) *inventory.Collector {
+	c := &inventory.Collector{Caller: s.client, Catalog: s.catalog, Table: s.types, Clock: s.clock, Reads: reads, Percent: s.percent}
+	if s.paced {
+		c.Rates = s.rates
+	}
+	return c
+}
+
+// survey is what is read in an estate.
+func (s *session) survey(at estate, types []string) inventory.Survey {
+	return inventory.Survey{Place: s.place, Regions: at.regions, Global: s.globalRegion(), Types: types}
+}
+
 // How long a read may show the state before a write, and how often it is
 // repeated meanwhile. AWS states no bound; its own waiters poll for minutes.
 const (
@@ -155,10 +181,9 @@ const (
 
 // remediator carries out plans under a governance.
 func (s *session) remediator(g *governance, onEntry func(*knowngood.Plan, knowngood.LogEntry)) *remedy.Remediator {
-	reader := &inventory.Collector{Caller: s.client, Catalog: s.catalog, Table: s.types, Clock: s.clock, Reads: g.rules.Reads()}
 	return &remedy.Remediator{
 		Catalog: s.catalog, Content: s.content, As: s.as, Runs: s.store, Log: s.store, Records: s.store, Findings: s.findings(), Clock: s.clock,
-		Verifier: remedy.Verifier{Reader: reader, Evaluator: g, Clock: s.clock, Consistency: consistency, Poll: poll},
+		Verifier: remedy.Verifier{Reader: s.collector(g.rules.Reads()), Evaluator: court{g, s}, Clock: s.clock, Consistency: consistency, Poll: poll},
 		Owner:    me(), Dead: isDead, NewID: newRunID, OnEntry: onEntry,
 	}
 }

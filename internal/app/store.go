@@ -28,10 +28,20 @@ type store interface {
 	remedy.Queue
 	runStore
 	inventoryStore
+	scanStore
 	Residuals(ctx context.Context) ([]knowngood.Residual, error)
 	PutApproval(ctx context.Context, a knowngood.Approval) error
 	PutEvaluation(ctx context.Context, e knowngood.Evaluation) error
 	Close() error
+}
+
+// scanStore is the part of a store that keeps what a scan has read and judged.
+type scanStore interface {
+	PutCollection(ctx context.Context, c knowngood.Collection) error
+	Collections(ctx context.Context, account string) ([]knowngood.Collection, error)
+	EndCollections(ctx context.Context, account string) error
+	Judgements(ctx context.Context, account string) ([]knowngood.Judgement, error)
+	ReplaceJudgements(ctx context.Context, now, gone []knowngood.Judgement) error
 }
 
 // runStore is the part of a store that the commands about runs use.

@@ -169,17 +169,18 @@ func (t *trial) problem() string {
 // stage is a trial under way, in a sandbox of its own.
 type stage struct {
 	trial
-	dir     string
-	box     *sandbox.Sandbox
-	clock   *sandbox.ManualClock
-	ses     *session
-	g       *governance
-	answers map[string]any  // of calls, by name
-	began   int             // calls before the first step
-	events  []sandbox.Event // that came about in this step
-	report  *scanReport
-	result  *remedy.Result
-	failed  error // of the last step
+	dir        string
+	box        *sandbox.Sandbox
+	clock      *sandbox.ManualClock
+	ses        *session
+	g          *governance
+	everywhere *governances    // has g
+	answers    map[string]any  // of calls, by name
+	began      int             // calls before the first step
+	events     []sandbox.Event // that came about in this step
+	report     *scanReport
+	result     *remedy.Result
+	failed     error // of the last step
 }
 
 // trialTime is when every trial begins, so that each run is the same.
@@ -233,7 +234,9 @@ func (s *stage) open(ctx context.Context, state string) error {
 	for k, v := range s.Given.Parameters {
 		o.params = append(o.params, k+"="+v)
 	}
-	if s.g, err = o.load(s.ses.place); err != nil {
+	s.ses.paced = false // nothing leaves this process
+	s.everywhere = o.in(s.ses.place)
+	if s.g, err = s.everywhere.at(s.ses.place.Region); err != nil {
 		return err
 	}
 	for _, f := range s.Given.Faults {
@@ -318,7 +321,7 @@ func (s *stage) take(ctx context.Context, step trialStep) error {
 
 func (s *stage) scan(ctx context.Context) (err error) {
 	if len(s.Given.Items) == 0 {
-		s.report, err = s.ses.scan(ctx, s.g, nil)
+		s.report, err = s.ses.scan(ctx, s.everywhere, reading{at: estate{regions: []string{s.ses.place.Region}}})
 		return err
 	}
 	items, err := s.items()

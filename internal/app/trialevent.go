@@ -4,13 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/internal/finding"
-	"github.com/knowngood/knowngood/internal/inventory"
 	"github.com/knowngood/knowngood/internal/sandbox"
 )
 
@@ -64,12 +61,16 @@ func (s *stage) event(ctx context.Context, e *trialEvent) error {
 		s.judge(items, nil, named.has)
 		return nil
 	}
-	reads := s.g.rules.Reads()
-	reader := &inventory.Collector{Caller: s.ses.client, Catalog: s.ses.catalog, Table: s.ses.types, Clock: s.clock, Reads: reads}
-	items, unreadable, _ := reader.Collect(ctx, s.ses.place, slices.Sorted(maps.Keys(reads)))
-	verdicts := s.judge(items, unreadable, named.has)
-	absent := s.ses.absent(s.g, items, unreadable)
-	_, err := s.ses.findings().Reconcile(ctx, finding.Scan{Verdicts: verdicts, Began: s.report.Started, Absent: func(rule string, k knowngood.ResourceKey) string {
+	read, err := s.ses.readAll(ctx, s.everywhere, reading{at: estate{regions: []string{s.ses.place.Region}}}, &scanReport{})
+	if err != nil {
+		return err
+	}
+	bench, err := s.ses.newBench(ctx, s.everywhere, read)
+	if err != nil {
+		return err
+	}
+	verdicts, absent := s.judge(read.items, read.unread, named.has), read.absent(bench)
+	_, err = s.ses.findings().Reconcile(ctx, finding.Scan{Verdicts: verdicts, Began: s.report.Started, Absent: func(rule string, k knowngood.ResourceKey) string {
 		if !named[k.ID] {
 			return ""
 		}

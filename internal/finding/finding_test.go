@@ -2,6 +2,7 @@ package finding_test
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -48,6 +49,17 @@ func (m *memory) UpdateFinding(_ context.Context, id string, change func(knowngo
 		m.findings[id] = f
 	}
 	return err
+}
+
+func (m *memory) UpdateFindings(ctx context.Context, ids []string, change func(int, knowngood.Finding) (knowngood.Finding, error)) error {
+	before, writes := maps.Clone(m.findings), m.writes
+	for i, id := range ids {
+		if err := m.UpdateFinding(ctx, id, func(f knowngood.Finding) (knowngood.Finding, error) { return change(i, f) }); err != nil {
+			m.findings, m.writes = before, writes
+			return err
+		}
+	}
+	return nil
 }
 
 func (m *memory) Finding(_ context.Context, id string) (knowngood.Finding, error) {

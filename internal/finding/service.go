@@ -14,6 +14,10 @@ type Store interface {
 	// written. An error of change is returned, and nothing is written. change must
 	// not call the store.
 	UpdateFinding(ctx context.Context, id string, change func(knowngood.Finding) (knowngood.Finding, error)) error
+	// UpdateFindings changes several in one transaction, in order, each as
+	// UpdateFinding does; change is told which of them. After an error none is
+	// written.
+	UpdateFindings(ctx context.Context, ids []string, change func(int, knowngood.Finding) (knowngood.Finding, error)) error
 	// Finding gives a finding by its id or the beginning of it; kind
 	// knowngood.NotFound where there is none.
 	Finding(ctx context.Context, id string) (knowngood.Finding, error)
@@ -74,8 +78,11 @@ func (s *Service) Reconcile(ctx context.Context, scan Scan) (Report, error) {
 		bySubject[subject{f.Rule, f.Resource}] = f
 	}
 	now := s.Clock.Now()
-	// bring judges what was listed, and where that would change it, what the store
-	// holds by then: a run may have begun, or ended, meanwhile.
+	type step func(knowngood.Finding) (next knowngood.Finding, changed bool, err error)
+	var changing []string
+	var steps []step
+	// bring judges what was listed, and where that would change it, takes note to judge
+	// what the store holds by then: a run may have begun, or ended, meanwhile.
 	bring := func(key subject, id string, judge func(knowngood.Finding) (knowngood.Finding, bool, error)) error {
 		step := func(f knowngood.Finding) (next knowngood.Finding, changed bool, err error) {
 			if f.State != None && (f.Rule != key.rule || f.Resource != key.resource) {
@@ -86,18 +93,9 @@ func (s *Service) Reconcile(ctx context.Context, scan Scan) (Report, error) {
 			}
 			return settle(exceptions, next, changed, now)
 		}
-		if _, changed, err := step(bySubject[key]); err != nil || !changed {
-			return err
-		}
-		var was, is knowngood.Finding
-		err := s.Store.UpdateFinding(ctx, id, func(f knowngood.Finding) (knowngood.Finding, error) {
-			next, _, err := step(f)
-			next.ID = id
-			was, is = f, next
-			return next, err
-		})
-		if err == nil {
-			report.add(was, is)
+		_, changed, err := step(bySubject[key])
+		if err == nil && changed {
+			changing, steps = append(changing, id), append(steps, step)
 		}
 		return err
 	}
@@ -130,6 +128,15 @@ func (s *Service) Reconcile(ctx context.Context, scan Scan) (Report, error) {
 		if err != nil {
 			return report, err
 		}
+	}
+	err = s.Store.UpdateFindings(ctx, changing, func(i int, f knowngood.Finding) (knowngood.Finding, error) {
+		next, _, err := steps[i](f)
+		next.ID = changing[i]
+		report.add(f, next)
+		return next, err
+	})
+	if err != nil {
+		return Report{}, err // none of it was written
 	}
 	return report, nil
 }

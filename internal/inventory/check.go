@@ -24,6 +24,7 @@ type checker struct {
 	data     []byte
 	catalog  *awsapi.Catalog
 	service  string
+	under    string   // where the type begins in the file
 	vars     []string // of templates
 	omit     bool     // lists that are not there
 	root     ast.Node
@@ -46,7 +47,7 @@ func (c *checker) position(place string) knowngood.Position {
 		c.root = f.Docs[0].Body
 	}
 	node := c.root
-	for key := range strings.SplitSeq(place, "/") {
+	for key := range strings.SplitSeq(c.under+place, "/") {
 		var where ast.Node
 		if where, node = child(node, key); where == nil {
 			break
@@ -108,7 +109,13 @@ func (c *checker) check(t *Type) {
 	if t.List.For != nil {
 		c.parents(t)
 	}
-	listed := c.call("list", &t.List.Call)
+	var listed *awsapi.Shape
+	switch {
+	case !t.Single:
+		listed = c.call("list", &t.List.Call)
+	case t.List.Operation != "" || t.Read != nil || t.Region != nil:
+		c.add("single", "no list, read or region", "a single resource is not listed")
+	}
 	element := listed
 	if t.Read != nil {
 		read := c.call("read", t.Read)
@@ -150,6 +157,27 @@ func (c *checker) check(t *Type) {
 		c.event("events/"+strconv.Itoa(i), t, &t.Events[i])
 	}
 	c.volatile(t)
+}
+
+// halves checks what there is of a global type in each Region, and ties the two.
+func (c *checker) halves(t *Type) {
+	half := t.InEachRegion
+	if half == nil {
+		return
+	}
+	if !t.Global || half.Global || half.InEachRegion != nil || half.Name != "" {
+		c.add("inEachRegion", "a global type, and in each Region no resourceType, global or inEachRegion", "%s is not so", t.Name)
+		return
+	}
+	half.Name, half.file, half.other, t.other = t.Name, t.file, t, half
+	c.under, c.service = "inEachRegion/", cmp.Or(half.Service, t.Service)
+	half.Service = c.service
+	c.check(half)
+	for _, path := range half.gives() {
+		if slices.Contains(t.gives(), path) {
+			c.add("details", "a member of its own", "%s is in all Regions too", path)
+		}
+	}
 }
 
 // pageMembers are what outputs call the token of the next page.

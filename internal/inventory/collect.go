@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,25 +23,30 @@ type Collector struct {
 	// Reads are the members of each type that some active rule reads; calls
 	// that give none of them are not made. Nil: everything is read.
 	Reads map[string][]string
-	// Concurrency bounds the calls of one Collect that are under way at once;
-	// 0: 8.
+	// Rates are the limits of AWS's APIs, of which Percent, 20 where it is 0, are
+	// used at most. nil: calls are as fast as they may, until the first throttling.
+	Rates   *Rates
+	Percent int
+	// Concurrency bounds the calls of one collection that are under way at once;
+	// 0: 16.
 	Concurrency int
-	// Progress, if not nil, is told of each type that is done. It is not called
-	// concurrently.
+	// Progress, if not nil, is told of each type that is done in a Region. It is not
+	// called concurrently.
 	Progress func(Progress)
 }
 
 // Progress is how far a collection is.
 type Progress struct {
-	Type        string // that was just done
-	Items       int    // of it
-	Done, Types int
+	Type, Region string // that was just done
+	Items        int    // of it
+	Done, Parts  int    // of all types and Regions
 }
 
 // Stats is what a collection cost.
 type Stats struct {
 	Calls    map[string]int // by service and operation, "ec2:DescribeVolumes"
 	Items    int
+	Kept     int // parts that an earlier survey had read
 	Duration time.Duration
 }
 
@@ -58,56 +62,19 @@ const (
 	CodeFailed = "Failed"
 )
 
-const defaultConcurrency = 8
-
-// Collect reads all resources of the types in one account and Region. Global
-// types are read whatever the Region; who collects several Regions asks for them
-// in one. What fails leaves the rest: a failed list is in the errors, a failed
-// call for one resource also in that item's Unread. Items and errors are sorted.
-// When ctx ends, what is missing is in the errors.
+// Collect reads all resources of the types in one account and Region, global types
+// too. What fails leaves the rest: a failed list is in the errors, a failed call for
+// one resource also in that item's Unread. Items and errors are sorted. When ctx
+// ends, what is missing is in the errors.
 func (c *Collector) Collect(ctx context.Context, place knowngood.Place, types []string) ([]knowngood.Resource, []knowngood.ReadError, Stats) {
-	start := c.Clock.Now()
-	s := c.session(place)
-	var (
-		mu    sync.Mutex
-		items []knowngood.Resource
-		done  int
-		g     errgroup.Group
-	)
-	names := slices.Compact(slices.Sorted(slices.Values(types)))
-	for _, name := range names {
-		g.Go(func() error {
-			found := s.collect(ctx, name)
-			mu.Lock()
-			defer mu.Unlock()
-			items = append(items, found...)
-			done++
-			if c.Progress != nil {
-				c.Progress(Progress{Type: name, Items: len(found), Done: done, Types: len(names)})
-			}
-			return nil
-		})
-	}
-	_ = g.Wait() // no goroutine gives an error: they are kept one by one
-	byKey := func(a, b knowngood.Resource) int {
-		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Region, b.Region), cmp.Compare(a.ID, b.ID))
-	}
-	slices.SortFunc(items, byKey)
-	// A list that changes while its pages are read may give a resource twice.
-	items = slices.CompactFunc(items, func(a, b knowngood.Resource) bool { return byKey(a, b) == 0 })
-	slices.SortFunc(s.errors, func(a, b knowngood.ReadError) int {
-		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Operation, b.Operation))
-	})
-	return items, s.errors, Stats{Calls: s.calls, Items: len(items), Duration: c.Clock.Now().Sub(start)}
+	parts, stats, _ := c.Survey(ctx, Survey{Place: place, Regions: []string{place.Region}, Types: types}) // every failure is a part's too
+	items, failed := Together(parts)
+	stats.Items = len(items)
+	return items, failed, stats
 }
 
 // collect reads all resources of one type.
-func (s *session) collect(ctx context.Context, name string) []knowngood.Resource {
-	t, ok := s.Table.Type(name)
-	if !ok {
-		s.failed(knowngood.ReadError{Place: s.place, Type: name, Code: CodeUnknownType, Message: "the table of resource types has no such type"})
-		return nil
-	}
+func (s *session) collect(ctx context.Context, t *Type) []knowngood.Resource {
 	var listed []found
 	for f, err := range s.list(ctx, t) {
 		if err != nil {
@@ -129,7 +96,7 @@ func (s *session) collect(ctx context.Context, name string) []knowngood.Resource
 			return nil
 		})
 	}
-	_ = g.Wait() // likewise
+	_ = g.Wait() // no goroutine gives an error: they are kept one by one
 	var items []knowngood.Resource
 	for _, item := range made {
 		if item != nil {
@@ -187,7 +154,10 @@ func (c *Collector) Read(ctx context.Context, key knowngood.ResourceKey) (*known
 	if !ok {
 		return nil, knowngood.E(knowngood.Incomplete, op, "there is no resource type %s in the table", key.Type)
 	}
-	s := c.session(knowngood.Place{Account: key.Account, Region: key.Region})
+	t = t.half(key.Region)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	s := c.session(c.newSurvey(stop), knowngood.Place{Account: key.Account, Region: key.Region}, key.Region)
 	f, err := s.find(ctx, t, key.ID, true)
 	if err != nil {
 		return nil, &knowngood.Error{Kind: knowngood.KindOf(err), Op: op, Err: err}

@@ -360,7 +360,7 @@ func TestProgress(t *testing.T) {
 	done := 0
 	inner := e.Progress
 	e.Progress = func(p Progress) {
-		if done++; p.Done != done || p.Types != 2 {
+		if done++; p.Done != done || p.Parts != 2 {
 			t.Errorf("%+v is the %dth of 2", p, done)
 		}
 		inner(p)

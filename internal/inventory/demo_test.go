@@ -50,7 +50,7 @@ func TestTheDemosEstateIsCollected(t *testing.T) {
 		counts[items[i].Type]++
 	}
 	want := map[string]int{
-		"AWS::::Account": 1, "AWS::EC2::Instance": 6, "AWS::EC2::SecurityGroup": 4, "AWS::EC2::Subnet": 3, "AWS::EC2::VPC": 1, "AWS::EC2::Volume": 11, "AWS::Events::EventBus": 1,
+		"AWS::::Account": 2, "AWS::EC2::Instance": 6, "AWS::EC2::SecurityGroup": 4, "AWS::EC2::Subnet": 3, "AWS::EC2::VPC": 1, "AWS::EC2::Volume": 11, "AWS::Events::EventBus": 1,
 		"AWS::IAM::Role": 7, "AWS::KMS::Key": 3, "AWS::S3::Bucket": 7,
 	}
 	if !maps.Equal(counts, want) {
@@ -64,8 +64,8 @@ func TestTheDemosEstateIsCollected(t *testing.T) {
 	for i := range items {
 		r := &items[i]
 		region := e.Region()
-		if r.Type == "AWS::IAM::Role" {
-			region = "global"
+		if r.Type == "AWS::IAM::Role" || r.Type == "AWS::::Account" && len(r.Configuration) > 0 {
+			region = Global
 		}
 		if r.ID == "" || !strings.HasPrefix(r.ARN, "arn:aws:") && r.Type != "AWS::::Account" || r.AccountID != e.Account() || r.Region != region || r.Status != knowngood.ItemOK || r.Version != "1.3" ||
 			r.AvailabilityZone == "" || !r.CaptureTime.Equal(e.clock.Now()) {

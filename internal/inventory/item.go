@@ -17,11 +17,8 @@ func (s *session) item(ctx context.Context, t *Type, f found, id string) *knowng
 	element, vars := f.element, maps.Clone(f.vars)
 	setID(vars, id)
 	r := &knowngood.Resource{
-		Version: itemVersion, AccountID: s.place.Account, CaptureTime: s.Clock.Now().UTC(), Status: knowngood.ItemOK, Type: t.Name, ID: id, Region: s.place.Region,
+		Version: itemVersion, AccountID: s.place.Account, CaptureTime: s.Clock.Now().UTC(), Status: knowngood.ItemOK, Type: t.Name, ID: id, Region: s.region,
 		Tags: map[string]string{}, RelatedEvents: []string{}, Relationships: []knowngood.Relationship{}, Configuration: map[string]any{}, Supplementary: map[string]any{},
-	}
-	if t.Global {
-		r.Region = globalRegion
 	}
 	r.Name, _ = fill(t.Label, vars, element)
 	r.ARN, _ = fill(t.ARN, vars, element)
@@ -39,6 +36,11 @@ func (s *session) item(ctx context.Context, t *Type, f found, id string) *knowng
 	t.conf.merge(r.Configuration, element)
 	for i := range t.Details {
 		s.detail(ctx, t, &t.Details[i], element, vars, r)
+	}
+	if t.other != nil {
+		for _, path := range t.other.gives() {
+			r.Unread = append(r.Unread, knowngood.ReadError{Place: s.where(), Type: t.Name, ID: r.ID, Path: path, Service: t.other.Service, Code: CodeNotCollected, Message: "it is on another item of the resource"})
+		}
 	}
 	return r
 }
@@ -84,7 +86,7 @@ func (s *session) detail(ctx context.Context, t *Type, d *Detail, element any, v
 	if !s.wanted(t.Name, gives) {
 		for _, path := range gives {
 			r.Unread = append(r.Unread, knowngood.ReadError{
-				Place: s.place, Type: t.Name, ID: r.ID, Path: path, Service: d.Service, Operation: d.Operation, Code: CodeNotCollected, Message: "no active rule reads it",
+				Place: s.where(), Type: t.Name, ID: r.ID, Path: path, Service: d.Service, Operation: d.Operation, Code: CodeNotCollected, Message: "no active rule reads it",
 			})
 		}
 		return

@@ -55,8 +55,8 @@ func (r *Recorder) Record(ctx context.Context, c Reading) (Recorded, error) {
 	scopes := map[knowngood.ItemScope][]knowngood.Resource{}
 	for _, name := range c.Types {
 		scope := knowngood.ItemScope{Account: c.Place.Account, Region: c.Place.Region, Type: name, Source: c.Source}
-		if t, ok := r.Table.Type(name); ok && t.Global {
-			scope.Region = globalRegion
+		if t, ok := r.Table.Type(name); ok && t.Global && t.InEachRegion == nil {
+			scope.Region = Global
 		}
 		scopes[scope] = nil
 	}
@@ -255,7 +255,7 @@ func Calls(r *knowngood.Resource) knowngood.CallFilter {
 		}
 	}
 	arn := strings.SplitN(r.ARN, ":", 6)
-	if r.Region == globalRegion || len(arn) == 6 && arn[3] == "" {
+	if r.Region == Global || len(arn) == 6 && arn[3] == "" {
 		f.Region = ""
 	}
 	return f

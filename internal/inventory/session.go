@@ -14,47 +14,77 @@ import (
 	"github.com/knowngood/knowngood/awsapi"
 )
 
-// session is one collection. It is the Caller that counts, bounds and paces the
-// calls.
+// session reads one type in one place. It is the Caller that counts, bounds and
+// paces the calls, together with all others of its survey.
 type session struct {
 	*Collector
-	place knowngood.Place
-	slots chan struct{}
+	*survey
+	place  knowngood.Place // of the calls
+	region string          // Region of the items
 
 	mu     sync.Mutex
-	calls  map[string]int
-	paces  map[string]*pace // by service
 	errors []knowngood.ReadError
 }
 
-func (c *Collector) session(place knowngood.Place) *session {
-	n := c.Concurrency
-	if n <= 0 {
-		n = defaultConcurrency
-	}
+// survey is what the sessions of a collection have in common.
+type survey struct {
+	slots chan struct{}
+
+	mu      sync.Mutex
+	calls   map[string]int
+	paces   map[[2]string]*pace // by Region and what shares a limit
+	silent  map[string]int      // Regions that never answered, and how often; -1: it has
+	expired error               // the credentials came to their end
+	stop    context.CancelFunc
+}
+
+const (
+	defaultConcurrency = 16
+	defaultPercent     = 20
+	// deaf is how often a Region may leave a call without any answer, if it has never
+	// given one, before nothing more is tried: each may wait for long.
+	deaf = 5
+)
+
+func (c *Collector) newSurvey(stop context.CancelFunc) *survey {
+	return &survey{slots: make(chan struct{}, cmp.Or(max(c.Concurrency, 0), defaultConcurrency)), calls: map[string]int{}, paces: map[[2]string]*pace{}, silent: map[string]int{}, stop: stop}
+}
+
+// session begins to read in a place; region is that of the items, "global" for
+// those of all Regions.
+func (c *Collector) session(v *survey, place knowngood.Place, region string) *session {
 	if place.Partition == "" {
 		// A Region that no partition knows can't be called anyway.
 		p, _ := c.Catalog.Partition(place.Region)
 		place.Partition = cmp.Or(p.ID, "aws")
 	}
-	return &session{Collector: c, place: place, slots: make(chan struct{}, n), calls: map[string]int{}, paces: map[string]*pace{}}
+	return &session{Collector: c, survey: v, place: place, region: region}
 }
 
-// Call implements awsapi.Caller. A call that the service throttles is made again
-// after a pause.
+// Call implements awsapi.Caller. A call that the service throttles, or that fails in
+// a way that may pass, is made again after a pause: here, and not by the Caller, so
+// that the first throttling slows all calls.
 func (s *session) Call(ctx context.Context, service, operation string, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
-	p := s.pace(service)
+	p := s.pace(service, operation)
+	opts = append(opts, awsapi.MaxAttempts(1))
 	for try := 1; ; try++ {
 		if err := p.wait(ctx, s.Clock); err != nil {
 			return nil, err
 		}
 		out, err := s.once(ctx, service, operation, in, opts)
-		if !throttled(err) {
+		s.heard(err)
+		switch {
+		case throttled(err):
+			if p.slower(s.Clock.Now()); try >= throttledTries {
+				return nil, err
+			}
+		case transient(err) && try < transientTries:
+			if err := s.Clock.Sleep(ctx, firstPause<<(try-1)); err != nil {
+				return nil, err
+			}
+		default:
 			p.faster()
 			return out, err
-		}
-		if p.slower(s.Clock.Now()); try == throttledTries {
-			return nil, err
 		}
 	}
 }
@@ -67,19 +97,46 @@ func (s *session) once(ctx context.Context, service, operation string, in map[st
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	s.mu.Lock()
-	s.calls[service+":"+operation]++
-	s.mu.Unlock()
+	s.survey.mu.Lock()
+	silent := s.silent[s.place.Region] >= deaf
+	if !silent {
+		s.calls[service+":"+operation]++
+	}
+	s.survey.mu.Unlock()
+	if silent {
+		return nil, &awsapi.Error{Code: awsapi.CodeNoResponse, Service: service, Operation: operation, Message: "nothing in " + s.place.Region + " answers, so it was not tried"}
+	}
 	return s.Caller.Call(ctx, service, operation, in, opts...)
 }
 
-func (s *session) pace(service string) *pace {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p := s.paces[service]
+// heard notes what a call came to: that its Region answers, or does not, and that the credentials came to their end, which ends the survey.
+func (s *session) heard(err error) {
+	s.survey.mu.Lock()
+	defer s.survey.mu.Unlock()
+	switch code := errorCode(err); {
+	case err == nil || code != "" && code != awsapi.CodeNoResponse && code != awsapi.CodeNoCredentials:
+		s.silent[s.place.Region] = -1
+	case code == awsapi.CodeNoResponse && s.silent[s.place.Region] >= 0:
+		s.silent[s.place.Region]++
+	}
+	if expired(err) && s.expired == nil {
+		s.expired = err
+		s.stop()
+	}
+}
+
+func (s *session) pace(service, operation string) *pace {
+	rate := Rate{Name: service}
+	if s.Rates != nil {
+		rate = s.Rates.Of(service, operation)
+	}
+	key := [2]string{s.place.Region, rate.Name}
+	s.survey.mu.Lock()
+	defer s.survey.mu.Unlock()
+	p := s.paces[key]
 	if p == nil {
-		p = &pace{}
-		s.paces[service] = p
+		p = newPace(rate, cmp.Or(s.Percent, defaultPercent))
+		s.paces[key] = p
 	}
 	return p
 }
@@ -89,11 +146,11 @@ func (s *session) pages(ctx context.Context, service, operation string, in map[s
 	return awsapi.Pages(ctx, s, s.Catalog, service, operation, in, s.options()...)
 }
 
-// globalRegion is the Region of global resources, as AWS Config has it.
-const globalRegion = "global"
+// Global is the Region of global resources, as AWS Config has it.
+const Global = "global"
 
 func (s *session) options() []awsapi.CallOption {
-	if s.place.Region == "" || s.place.Region == globalRegion {
+	if s.place.Region == "" || s.place.Region == Global {
 		return nil
 	}
 	return []awsapi.CallOption{awsapi.Region(s.place.Region)}
@@ -121,6 +178,9 @@ func (e *listError) Unwrap() error { return e.error }
 // list gives what a type's list holds. An error is a *listError; after one, what
 // else can be listed follows.
 func (s *session) list(ctx context.Context, t *Type) iter.Seq2[found, error] {
+	if t.Single {
+		return func(yield func(found, error) bool) { yield(found{nil, s.vars()}, nil) }
+	}
 	if t.List.For == nil {
 		return s.elements(ctx, t, &t.List.Call, s.vars())
 	}
@@ -223,15 +283,15 @@ var (
 )
 
 // wanted says whether some rule reads one of the members.
-func (s *session) wanted(typ string, gives []string) bool {
-	return s.Reads == nil || anyRead(s.Reads[typ], gives)
+func (c *Collector) wanted(typ string, gives []string) bool {
+	return c.Reads == nil || anyRead(c.Reads[typ], gives)
 }
 
-// anyRead says whether one of what is read is among what a call gives, inside it,
-// or around it.
-func anyRead(reads, gives []string) bool {
+// anyRead says whether one of the reads is one of the members, lies within it or has
+// it within.
+func anyRead(reads, members []string) bool {
 	for _, read := range reads {
-		for _, path := range gives {
+		for _, path := range members {
 			if read == "" || read == path || strings.HasPrefix(read, path+".") || strings.HasPrefix(path, read+".") {
 				return true
 			}
@@ -246,14 +306,21 @@ func (s *session) failed(e knowngood.ReadError) {
 	s.errors = append(s.errors, e)
 }
 
+// where is the place that read errors name: that of the items.
+func (s *session) where() knowngood.Place {
+	p := s.place
+	p.Region = s.region
+	return p
+}
+
 func (s *session) readError(t *Type, id, path, operation string, err error) knowngood.ReadError {
 	return knowngood.ReadError{
-		Place: s.place, Type: t.Name, ID: id, Path: path, Service: t.Service, Operation: operation, Code: cmp.Or(errorCode(err), CodeFailed), Message: errorMessage(err),
+		Place: s.where(), Type: t.Name, ID: id, Path: path, Service: t.Service, Operation: operation, Code: cmp.Or(errorCode(err), CodeFailed), Message: errorMessage(err),
 	}
 }
 
 func (s *session) noID(t *Type, operation string) knowngood.ReadError {
-	return knowngood.ReadError{Place: s.place, Type: t.Name, Service: t.Service, Operation: operation, Code: CodeNoID, Message: "the answer holds a resource without an id"}
+	return knowngood.ReadError{Place: s.where(), Type: t.Name, Service: t.Service, Operation: operation, Code: CodeNoID, Message: "the answer holds a resource without an id"}
 }
 
 func errorCode(err error) string {

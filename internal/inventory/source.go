@@ -274,8 +274,8 @@ func (s *recordedRead) row(text any) (identifier, bool) {
 	}
 	s.items[key] = item
 	id := identifier{key, slices.Repeat([]string{key.Region}, batchTries)}
-	if key.Region == globalRegion && s.Aggregator != "" {
-		id.regions = append([]string{globalRegion}, s.regions[key.Account]...)
+	if key.Region == Global && s.Aggregator != "" {
+		id.regions = append([]string{Global}, s.regions[key.Account]...)
 	}
 	return id, true
 }
@@ -395,7 +395,7 @@ func (s *recordedRead) finish(types []string) []knowngood.Resource {
 	}
 	for _, account := range slices.Sorted(maps.Keys(s.regions)) {
 		if len(s.failed) == 0 && !slices.ContainsFunc(out, func(r knowngood.Resource) bool { return r.AccountID == account }) {
-			s.failAll(knowngood.Place{Partition: s.place.Partition, Account: account, Region: globalRegion}, "SelectAggregateResourceConfig", CodeNothingRecorded, "the aggregator has no item of the account: is AWS Config on there?")
+			s.failAll(knowngood.Place{Partition: s.place.Partition, Account: account, Region: Global}, "SelectAggregateResourceConfig", CodeNothingRecorded, "the aggregator has no item of the account: is AWS Config on there?")
 		}
 	}
 	for _, name := range types {
@@ -436,7 +436,7 @@ func Parts(source knowngood.Place, items []knowngood.Resource, unreadable []know
 	out := make([]Part, 0, len(order))
 	for _, at := range order {
 		p := *of[at]
-		if global := of[place{at.account, globalRegion}]; global != nil && at.region != globalRegion {
+		if global := of[place{at.account, Global}]; global != nil && at.region != Global {
 			p.Items = append(slices.Clip(p.Items), global.Items...)
 		}
 		for _, name := range types {
@@ -446,7 +446,7 @@ func Parts(source knowngood.Place, items []knowngood.Resource, unreadable []know
 			}
 		}
 		for _, e := range unreadable {
-			own := e.Account == at.account && (e.Region == at.region || e.Region == globalRegion || at.region == globalRegion)
+			own := e.Account == at.account && (e.Region == at.region || e.Region == Global || at.region == Global)
 			if own || e.Account == source.Account && e.Region == source.Region {
 				p.Unreadable = append(p.Unreadable, e)
 			}

@@ -20,6 +20,10 @@ type Type struct {
 	// Global types have one list for all Regions; their items' Region is
 	// "global", as in AWS Config.
 	Global bool `yaml:"global"`
+	// InEachRegion is, of a global type, what there is of it in each Region beside.
+	InEachRegion *Type `yaml:"inEachRegion"`
+	// Single types have one resource, which no call lists.
+	Single bool `yaml:"single"`
 	List   List `yaml:"list"`
 	// Read is the call that reads one resource, with {id} for its id. Without
 	// one the list is read and searched.
@@ -51,8 +55,9 @@ type Type struct {
 	// Unrecorded types are not in AWS Config, which evaluates them all the same.
 	Unrecorded bool `yaml:"unrecorded"`
 
-	file string
-	conf *value
+	file  string
+	conf  *value
+	other *Type // what the other half of the type gives, in each Region or in none
 }
 
 // Call is an operation of the type's service that gives elements.
@@ -153,6 +158,38 @@ func (t *Table) Type(name string) (*Type, bool) {
 	return typ, ok
 }
 
+// half is what there is of the type in a Region, or in none, which is "global".
+func (t *Type) half(region string) *Type {
+	if region != Global && t.InEachRegion != nil {
+		return t.InEachRegion
+	}
+	return t
+}
+
+// gives are the members of the item that come from the type's calls.
+func (t *Type) gives() []string {
+	var out []string
+	for _, name := range t.conf.names() {
+		out = append(out, "configuration."+name)
+	}
+	for i := range t.Details {
+		out = append(out, t.Details[i].gives()...)
+	}
+	return out
+}
+
+// Judged says whether a rule that reads these members of a type is for the item of
+// a Region, "global" among them. It matters for a type that has both: a rule about
+// what is the same in all Regions is for the global item alone, any other for those
+// of the Regions.
+func (t *Table) Judged(name, region string, reads []string) bool {
+	typ, ok := t.types[name]
+	if !ok || typ.InEachRegion == nil {
+		return true
+	}
+	return (region == Global) == anyRead(reads, typ.gives())
+}
+
 // Emits gives every path that items of the type can have under configuration
 // and supplementaryConfiguration, sorted, elements of lists not marked.
 func (t *Type) Emits() []string {
@@ -160,6 +197,9 @@ func (t *Type) Emits() []string {
 	for i := range t.Details {
 		out = append(out, t.Details[i].conf.paths("configuration")...)
 		out = append(out, t.Details[i].supp.paths("supplementaryConfiguration")...)
+	}
+	if t.InEachRegion != nil {
+		out = append(out, t.InEachRegion.Emits()...)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
@@ -176,7 +216,13 @@ func (t *Type) OperationsFor(reads []string) []string {
 }
 
 func (t *Type) operations(called func(*Detail) bool) []string {
-	out := []string{t.Service + ":" + t.List.Operation}
+	var out []string
+	if !t.Single {
+		out = append(out, t.Service+":"+t.List.Operation)
+	}
+	if t.InEachRegion != nil {
+		out = append(out, t.InEachRegion.operations(called)...)
+	}
 	if t.List.For != nil {
 		out = append(out, t.Service+":"+t.List.For.Operation)
 	}
@@ -237,5 +283,6 @@ func parseType(file string, data []byte, catalog *awsapi.Catalog) (*Type, error)
 	}
 	c := &checker{file: file, data: data, catalog: catalog, service: t.Service}
 	c.check(t)
+	c.halves(t)
 	return t, errors.Join(c.problems...)
 }

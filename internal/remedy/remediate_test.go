@@ -25,7 +25,7 @@ type court struct{ set *rule.Set }
 
 func (c court) InForce(name string) bool { _, ok := c.set.Rule(name); return ok }
 
-func (c court) Evaluate(name string, item *knowngood.Resource, now time.Time) (knowngood.Evaluation, error) {
+func (c court) Evaluate(_ context.Context, name string, item *knowngood.Resource, now time.Time) (knowngood.Evaluation, error) {
 	a, ok := c.set.Rule(name)
 	if !ok {
 		return knowngood.Evaluation{}, knowngood.E(knowngood.Invalid, "", "no rule %s", name)
@@ -95,7 +95,7 @@ func (l *loop) found(ruleName, resourceType, id string) knowngood.Finding {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	verdict, err := l.Verifier.Evaluator.Evaluate(ruleName, item, l.clock.Now())
+	verdict, err := l.Verifier.Evaluator.Evaluate(l.t.Context(), ruleName, item, l.clock.Now())
 	if err != nil {
 		l.t.Fatal(err)
 	}

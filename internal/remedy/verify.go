@@ -17,9 +17,11 @@ type Reader interface {
 
 // Evaluator judges a resource by a rule that is in force.
 type Evaluator interface {
-	// Evaluate gives the verdict of a rule, by its name. Kind Invalid: no such
-	// rule is in force.
-	Evaluate(rule string, item *knowngood.Resource, now time.Time) (knowngood.Evaluation, error)
+	// Evaluate gives the verdict of a rule, by its name, on an item that was just
+	// read. Other resources that the rule looks up are read afresh too; what of them
+	// can't be read makes the verdict INSUFFICIENT_DATA. It may be called again at
+	// any time. Kind Invalid: no such rule is in force.
+	Evaluate(ctx context.Context, rule string, item *knowngood.Resource, now time.Time) (knowngood.Evaluation, error)
 	// InForce says whether there is such a rule.
 	InForce(rule string) bool
 }
@@ -92,7 +94,10 @@ func (v *Verifier) judge(ctx context.Context, rule string, key knowngood.Resourc
 	item, err := v.Reader.Read(ctx, key)
 	now := v.Clock.Now()
 	if err == nil {
-		verdict, err := v.Evaluator.Evaluate(rule, item, now)
+		verdict, err := v.Evaluator.Evaluate(ctx, rule, item, now)
+		if ctx.Err() != nil {
+			return knowngood.Evaluation{}, nil, ctx.Err()
+		}
 		return verdict, item, err
 	}
 	if ctx.Err() != nil {

@@ -16,6 +16,7 @@ type expression struct {
 	program cel.Program           // cel-go's own, for what we can't compile, and as the oracle of tests
 	paths   map[string][][]string // that it reads: of the item by "", of other resources by their types
 	reads   []string              // of the item
+	timed   bool                  // it reads the time
 }
 
 // envelopeNames are the members of an item.
@@ -88,5 +89,9 @@ func compileExpression(env *cel.Env, key, source string, want *cel.Type, add add
 			}
 		}
 	}
-	return &expression{source: source, root: root, info: tree.SourceInfo(), program: program, paths: w.reads, reads: joined(w.reads[""])}
+	e := &expression{source: source, root: root, info: tree.SourceInfo(), program: program, paths: w.reads, reads: joined(w.reads[""])}
+	for _, ref := range tree.ReferenceMap() {
+		e.timed = e.timed || ref.Name == "now"
+	}
+	return e
 }

@@ -70,6 +70,11 @@ func (w *Sweep) forget() {
 // scope, in the order of the rules' names. They are good until the next call; their
 // texts stay.
 func (w *Sweep) Resource(item *knowngood.Resource, lookup Lookup) []knowngood.Evaluation {
+	return w.resource(item, lookup, nil)
+}
+
+// resource gives the verdicts of the rules that are wanted; nil: all.
+func (w *Sweep) resource(item *knowngood.Resource, lookup Lookup, wanted func(*plan) bool) []knowngood.Evaluation {
 	w.out = w.out[:0]
 	t := w.engine.types[item.Type]
 	if t == nil {
@@ -81,7 +86,7 @@ func (w *Sweep) Resource(item *knowngood.Resource, lookup Lookup) []knowngood.Ev
 	w.members = envelope(w.members[:0], item)
 	err := w.machine.item.Build(w.members, t.projection)
 	for _, p := range t.plans {
-		if !p.active.Scope.Covers(item) {
+		if !p.active.Scope.Covers(item) || wanted != nil && !wanted(p) {
 			continue
 		}
 		if err != nil {

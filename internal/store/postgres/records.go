@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -77,31 +78,53 @@ func (s *Store) Approvals(ctx context.Context, planHash string) ([]knowngood.App
 // its error is returned, and nothing is written. It must not call the store, which
 // waits for it.
 func (s *Store) UpdateFinding(ctx context.Context, id string, change func(knowngood.Finding) (knowngood.Finding, error)) error {
+	return s.UpdateFindings(ctx, []string{id}, func(_ int, f knowngood.Finding) (knowngood.Finding, error) { return change(f) })
+}
+
+// UpdateFindings changes several findings in one transaction, in order, each as
+// UpdateFinding does; change is told which of them. After an error none is written.
+func (s *Store) UpdateFindings(ctx context.Context, ids []string, change func(int, knowngood.Finding) (knowngood.Finding, error)) error {
+	if len(ids) == 0 {
+		return nil
+	}
 	return s.tx(ctx, func(tx pgx.Tx) error {
-		// A row that is not there yet can't be locked.
-		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", id); err != nil {
+		// A row that is not there yet can't be locked. All take the locks in one order,
+		// so that none waits for another that waits for it.
+		locks := slices.Compact(slices.Sorted(slices.Values(ids)))
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(id, 0) AS key FROM unnest($1::text[]) AS id ORDER BY key) AS keys", locks); err != nil {
 			return err
 		}
-		var f knowngood.Finding
-		there, err := bodies[knowngood.Finding](ctx, tx, "SELECT body FROM findings WHERE id = $1", id)
+		there, err := findingsOf(ctx, tx, locks)
 		if err != nil {
 			return err
 		}
-		if len(there) > 0 {
-			f = there[0]
+		batch := &pgx.Batch{}
+		for i, id := range ids {
+			f, err := change(i, there[id])
+			if err != nil {
+				return err
+			}
+			f.ID = id
+			there[id] = f
+			body, err := column.JSON(f)
+			if err != nil {
+				return err
+			}
+			batch.Queue("INSERT INTO findings (id, state, resource, body) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO UPDATE SET state = excluded.state, resource = excluded.resource, body = excluded.body",
+				id, f.State, column.Key(f.Resource), body)
 		}
-		if f, err = change(f); err != nil {
-			return err
-		}
-		f.ID = id
-		body, err := column.JSON(f)
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, "INSERT INTO findings (id, state, resource, body) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO UPDATE SET state = excluded.state, resource = excluded.resource, body = excluded.body",
-			id, f.State, column.Key(f.Resource), body)
-		return err
+		return tx.SendBatch(ctx, batch).Close()
 	})
+}
+
+// findingsOf gives the findings that there are under some ids.
+func findingsOf(ctx context.Context, tx pgx.Tx, ids []string) (map[string]knowngood.Finding, error) {
+	list, err := bodies[knowngood.Finding](ctx, tx, "SELECT body FROM findings WHERE id = ANY($1)", ids)
+	out := make(map[string]knowngood.Finding, len(list))
+	for _, f := range list {
+		out[f.ID] = f
+	}
+	return out, err
 }
 
 // Finding gives a finding by its id or the beginning of it.
@@ -122,7 +145,7 @@ func (s *Store) PutEvaluation(ctx context.Context, e knowngood.Evaluation) error
 	if err != nil {
 		return err
 	}
-	return s.exec(ctx, "INSERT INTO evaluations (rule, resource, body) VALUES ($1, $2, $3) ON CONFLICT (rule, resource) DO UPDATE SET body = excluded.body",
+	return s.exec(ctx, "INSERT INTO evaluations (rule, resource, body) VALUES ($1, $2, $3) ON CONFLICT (rule, resource) DO UPDATE SET body = excluded.body, basis = ''",
 		e.Rule, column.Key(e.Resource), body)
 }
 

@@ -140,4 +140,19 @@ CREATE TABLE trail_calls (
 	PRIMARY KEY (account, type, ref, time, event)
 );
 CREATE INDEX trail_calls_time ON trail_calls (time);
+`, `
+-- What an evaluation rests on, so that it need not be made again.
+ALTER TABLE evaluations ADD COLUMN basis text NOT NULL DEFAULT '';
+CREATE INDEX evaluations_resource ON evaluations (resource);
+
+-- What the latest scan read of each type in each Region. The items are there while
+-- the scan that read them has not come to its end.
+CREATE TABLE collections (
+	account text NOT NULL,
+	region  text COLLATE "C" NOT NULL,
+	type    text COLLATE "C" NOT NULL,
+	body    json NOT NULL,
+	items   json,
+	PRIMARY KEY (account, region, type)
+);
 `}

@@ -77,26 +77,48 @@ func (s *Store) Approvals(ctx context.Context, planHash string) ([]knowngood.App
 // its error is returned, and nothing is written. It must not call the store, which
 // waits for it.
 func (s *Store) UpdateFinding(ctx context.Context, id string, change func(knowngood.Finding) (knowngood.Finding, error)) error {
+	return s.UpdateFindings(ctx, []string{id}, func(_ int, f knowngood.Finding) (knowngood.Finding, error) { return change(f) })
+}
+
+// UpdateFindings changes several findings in one transaction, in order, each as
+// UpdateFinding does; change is told which of them. After an error none is written.
+func (s *Store) UpdateFindings(ctx context.Context, ids []string, change func(int, knowngood.Finding) (knowngood.Finding, error)) error {
+	if len(ids) == 0 {
+		return nil
+	}
 	return s.tx(ctx, func(tx *sql.Tx) error {
-		var f knowngood.Finding
-		there, err := bodies[knowngood.Finding](ctx, tx, "SELECT body FROM findings WHERE id = ?", id)
+		get, err := tx.Prepare("SELECT body FROM findings WHERE id = ?")
 		if err != nil {
 			return err
 		}
-		if len(there) > 0 {
-			f = there[0]
-		}
-		if f, err = change(f); err != nil {
-			return err
-		}
-		f.ID = id
-		body, err := column.JSON(f)
+		defer get.Close()
+		put, err := tx.Prepare("INSERT INTO findings (id, state, resource, body) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state, resource = excluded.resource, body = excluded.body")
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec("INSERT INTO findings (id, state, resource, body) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state, resource = excluded.resource, body = excluded.body",
-			id, f.State, column.Key(f.Resource), body)
-		return err
+		defer put.Close()
+		for i, id := range ids {
+			var f knowngood.Finding
+			var body string
+			err := get.QueryRow(id).Scan(&body)
+			if err == nil {
+				err = json.Unmarshal([]byte(body), &f)
+			}
+			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+				return err
+			}
+			if f, err = change(i, f); err != nil {
+				return err
+			}
+			f.ID = id
+			if body, err = column.JSON(f); err != nil {
+				return err
+			}
+			if _, err := put.Exec(id, f.State, column.Key(f.Resource), body); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
@@ -117,7 +139,7 @@ func (s *Store) PutEvaluation(ctx context.Context, e knowngood.Evaluation) error
 	if err != nil {
 		return err
 	}
-	return s.exec(ctx, "INSERT INTO evaluations (rule, resource, body) VALUES (?, ?, ?) ON CONFLICT (rule, resource) DO UPDATE SET body = excluded.body",
+	return s.exec(ctx, "INSERT INTO evaluations (rule, resource, body) VALUES (?, ?, ?) ON CONFLICT (rule, resource) DO UPDATE SET body = excluded.body, basis = ''",
 		e.Rule, column.Key(e.Resource), body)
 }
 

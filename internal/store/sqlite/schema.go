@@ -139,4 +139,18 @@ CREATE TABLE trail_calls (
 	PRIMARY KEY (account, type, ref, time, event)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX trail_calls_time ON trail_calls (time);
+`, `
+-- What an evaluation rests on, so that it need not be made again.
+ALTER TABLE evaluations ADD COLUMN basis TEXT NOT NULL DEFAULT '';
+
+-- What the latest scan read of each type in each Region. The items are there while
+-- the scan that read them has not come to its end.
+CREATE TABLE collections (
+	account TEXT NOT NULL,
+	region  TEXT NOT NULL,
+	type    TEXT NOT NULL,
+	body    TEXT NOT NULL,
+	items   TEXT,
+	PRIMARY KEY (account, region, type)
+) STRICT, WITHOUT ROWID;
 `}

@@ -5,6 +5,8 @@ package storetest
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -44,14 +46,25 @@ type Plans interface {
 // Findings is the part of a store that keeps what scans found.
 type Findings interface {
 	UpdateFinding(ctx context.Context, id string, change func(knowngood.Finding) (knowngood.Finding, error)) error
+	UpdateFindings(ctx context.Context, ids []string, change func(int, knowngood.Finding) (knowngood.Finding, error)) error
 	Finding(ctx context.Context, id string) (knowngood.Finding, error)
 	Findings(ctx context.Context) ([]knowngood.Finding, error)
 	PutEvaluation(ctx context.Context, e knowngood.Evaluation) error
 	Evaluations(ctx context.Context) ([]knowngood.Evaluation, error)
+	ReplaceJudgements(ctx context.Context, now []knowngood.Judgement, gone []knowngood.Judgement) error
+	Judgements(ctx context.Context, account string) ([]knowngood.Judgement, error)
+}
+
+// Collections is the part of a store that keeps what a scan has read so far.
+type Collections interface {
+	PutCollection(ctx context.Context, c knowngood.Collection) error
+	Collections(ctx context.Context, account string) ([]knowngood.Collection, error)
+	EndCollections(ctx context.Context, account string) error
 }
 
 // Store is a whole store.
 type Store interface {
+	Collections
 	Runs
 	Log
 	Plans
@@ -300,6 +313,78 @@ func Run(t *testing.T, newDatabase func(t *testing.T) (open func() Store)) {
 			must(t, err)
 			if len(got) != 2 || got[0].By != "bob" || got[1].By != "ann" || got[1].Approved {
 				t.Errorf("%+v: a person's later decision takes the place of the earlier one", got)
+			}
+		}},
+		{"findings change together or not at all", func(t *testing.T, open func() Store) {
+			s, ctx := open(), t.Context()
+			ids := []string{"f-1", "f-2", "f-1"} // the third sees what the first wrote
+			var saw []string
+			change := func(fail int) func(int, knowngood.Finding) (knowngood.Finding, error) {
+				return func(i int, f knowngood.Finding) (knowngood.Finding, error) {
+					saw = append(saw, f.Title)
+					f.Title += fmt.Sprint(i)
+					if i == fail {
+						return f, knowngood.E(knowngood.Conflict, "", "a test's")
+					}
+					return f, nil
+				}
+			}
+			if err := s.UpdateFindings(ctx, ids, change(2)); knowngood.KindOf(err) != knowngood.Conflict {
+				t.Errorf("%v", err)
+			}
+			if all, err := open().Findings(ctx); err != nil || len(all) != 0 {
+				t.Errorf("%+v, %v", all, err)
+			}
+			saw = nil
+			must(t, s.UpdateFindings(ctx, ids, change(-1)))
+			must(t, s.UpdateFindings(ctx, nil, change(0)))
+			if f, err := open().Finding(ctx, "f-1"); err != nil || f.Title != "02" || f.ID != "f-1" || strings.Join(saw, ",") != ",,0" {
+				t.Errorf("%+v, %v, %v", f, err, saw)
+			}
+		}},
+		{"judgements are replaced, and each account has its own", func(t *testing.T, open func() Store) {
+			s, ctx := open(), t.Context()
+			judged := func(id string, c knowngood.Compliance, basis string) knowngood.Judgement {
+				k := volume
+				k.ID = id
+				return knowngood.Judgement{Evaluation: knowngood.Evaluation{Rule: "r", Resource: k, Compliance: c, Time: start}, Basis: basis}
+			}
+			a, b := judged("a", knowngood.Compliant, "1"), judged("b", knowngood.NonCompliant, "2")
+			other := judged("a", knowngood.Compliant, "3")
+			other.Resource.Account = "444455556666"
+			must(t, s.ReplaceJudgements(ctx, []knowngood.Judgement{a, b, other}, nil))
+			a = judged("a", knowngood.NonCompliant, "4")
+			must(t, s.ReplaceJudgements(ctx, []knowngood.Judgement{a}, []knowngood.Judgement{b, judged("never", "", "")}))
+			got, err := open().Judgements(ctx, volume.Account)
+			if err != nil || len(got) != 1 || got[0] != a {
+				t.Errorf("%+v, %v", got, err)
+			}
+			must(t, s.PutEvaluation(ctx, a.Evaluation)) // by who does not know what it rests on
+			if got, err := s.Judgements(ctx, volume.Account); err != nil || len(got) != 1 || got[0].Basis != "" {
+				t.Errorf("%+v, %v", got, err)
+			}
+		}},
+		{"collections keep their items until the scan ends", func(t *testing.T, open func() Store) {
+			s, ctx := open(), t.Context()
+			c := knowngood.Collection{
+				Account: volume.Account, Region: volume.Region, Type: volume.Type, Began: start, Finished: start.Add(time.Second), Reads: "r", Count: 1,
+				Items: []knowngood.Resource{{AccountID: volume.Account, Region: volume.Region, Type: volume.Type, ID: "vol-1", Configuration: map[string]any{"size": int64(9007199254740993), "rate": 0.5}}},
+			}
+			empty := knowngood.Collection{Account: volume.Account, Region: "global", Type: "AWS::IAM::User", Began: start, Finished: start, Reads: "r"}
+			must(t, s.PutCollection(ctx, c))
+			must(t, s.PutCollection(ctx, empty))
+			must(t, s.PutCollection(ctx, c)) // once more
+			got, err := open().Collections(ctx, volume.Account)
+			if err != nil || len(got) != 2 || !reflect.DeepEqual(got[0], c) || got[1].Items == nil || len(got[1].Items) != 0 {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			if got, err := s.Collections(ctx, "444455556666"); err != nil || len(got) != 0 {
+				t.Errorf("%+v, %v", got, err)
+			}
+			must(t, s.EndCollections(ctx, volume.Account))
+			got, err = s.Collections(ctx, volume.Account)
+			if err != nil || len(got) != 2 || got[0].Items != nil || got[0].Count != 1 || !got[0].Began.Equal(start) {
+				t.Errorf("%+v, %v", got, err)
 			}
 		}},
 		{"evaluations keep the latest", func(t *testing.T, open func() Store) {
