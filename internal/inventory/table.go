@@ -193,6 +193,9 @@ func (t *Type) operations(called func(*Detail) bool) []string {
 	for i := range t.Details {
 		if d := &t.Details[i]; called(d) {
 			out = append(out, d.Service+":"+d.Operation)
+			if d.For != nil {
+				out = append(out, d.Service+":"+d.For.Operation)
+			}
 		}
 	}
 	slices.Sort(out)
