@@ -92,7 +92,7 @@ var unrecorded = map[string]string{
 	"AWS::::Account": "IAM, S3, EC2, Security Hub and Organizations say it of the account",
 	"AWS::ApplicationAutoScaling::ScalableTarget":                                 "DescribeScalableTargets",
 	"AWS::ApplicationAutoScaling::ScalingPolicy":                                  "DescribeScalingPolicies",
-	"AWS::Backup::BackupVault configuration.Locked":                               "ListBackupVaults",
+	"AWS::Backup::BackupVault supplementaryConfiguration.Locked":                  "DescribeBackupVault",
 	"AWS::CloudTrail::RegionTrail":                                                "DescribeTrails, with the trails of other Regions that log this one",
 	"AWS::EMR::Cluster":                                                           "ListClusters",
 	"AWS::ElastiCache::CacheCluster":                                              "DescribeCacheClusters",
