@@ -188,15 +188,27 @@ func (c *checker) parents(t *Type) {
 	if t.Read != nil {
 		c.add("list/for", "no call read", "one resource can't be read without knowing what it belongs to")
 	}
-	parent := c.call("list/for", &t.List.For.Call)
-	for _, name := range slices.Sorted(maps.Keys(t.List.For.As)) {
-		place := "list/for/as/" + name
-		c.text(place, parent, t.List.For.As[name])
+	c.variables("list/for/as", t.List.For.As, c.call("list/for", &t.List.For.Call))
+}
+
+// variables checks the paths that name further variables, and adds these.
+func (c *checker) variables(place string, as map[string]string, parent *awsapi.Shape) {
+	for _, name := range slices.Sorted(maps.Keys(as)) {
+		place := place + "/" + name
+		c.text(place, parent, as[name])
 		if slices.Contains(variables, name) {
 			c.add(place, "another name", "the variable %s is there already", name)
 		}
 		c.vars = append(slices.Clip(c.vars), name)
 	}
+}
+
+// answersShape is the shape of what the mappings of a detail with for see.
+func answersShape(output, parent *awsapi.Shape) *awsapi.Shape {
+	one := *output
+	one.Members = append(slices.Clone(output.Members), awsapi.Member{Name: answerFor, Shape: parent})
+	list := &awsapi.Shape{Name: output.Name + "s", Type: awsapi.List, Elem: &awsapi.Member{Shape: &one}}
+	return &awsapi.Shape{Name: list.Name, Type: output.Type, Members: []awsapi.Member{{Name: eachAnswer, Shape: list}}}
 }
 
 // call gives the shape of the elements that a call gives.
@@ -363,11 +375,20 @@ func (c *checker) detail(place string, d *Detail, element *awsapi.Shape) {
 	if op == nil {
 		return
 	}
+	answer := op.Output
+	if d.For != nil {
+		defer func(service string, vars []string) { c.service, c.vars = service, vars }(c.service, c.vars)
+		c.service = d.Service
+		parent := c.call(place+"/for", &d.For.Call)
+		c.inputTemplates(place+"/for/input", d.For.Input, element)
+		c.variables(place+"/for/as", d.For.As, parent)
+		answer = answersShape(op.Output, parent)
+	}
 	c.inputs(place+"/input", op, d.Input)
 	c.inputTemplates(place+"/input", d.Input, element)
-	d.conf = c.object(place+"/configuration", op.Output, d.Configuration)
-	d.supp = c.object(place+"/supplementaryConfiguration", op.Output, d.Supplementary)
-	c.tags(place+"/tags", op.Output, d.Tags)
+	d.conf = c.object(place+"/configuration", answer, d.Configuration)
+	d.supp = c.object(place+"/supplementaryConfiguration", answer, d.Supplementary)
+	c.tags(place+"/tags", answer, d.Tags)
 	if len(d.gives()) == 0 {
 		c.add(place, "configuration, supplementaryConfiguration or tags", "%s gives nothing", d.Operation)
 	}

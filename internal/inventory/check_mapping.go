@@ -82,8 +82,8 @@ func (c *checker) key(place string, s *awsapi.Shape, k *keyed, key string, arg a
 		c.source(place, s, k, key, arg)
 	case "$key":
 		p, _ := arg.(string)
-		if k.many != awsapi.List || p == "" {
-			c.add(place, "a path in the elements of a list, which $each names", "$key is %v", arg)
+		if k.from == "" || p == "" || k.each && k.many != awsapi.List || !k.each && k.shape != nil && k.shape.Type != awsapi.Structure {
+			c.add(place, "a path in the elements of a list, which $each names, or in what $from names", "$key is %v", arg)
 			return
 		}
 		c.text(place, k.shape, p)

@@ -91,17 +91,13 @@ func (s *session) detail(ctx context.Context, t *Type, d *Detail, element any, v
 		}
 		return
 	}
-	var answers []map[string]any
-	for page, err := range s.pages(ctx, d.Service, d.Operation, input(d.Input, vars, element)) {
-		if err == nil {
-			answers = append(answers, page)
-			continue
-		}
-		if slices.Contains(d.Absent, errorCode(err)) {
-			return
-		}
+	answers, operation, err := s.answers(ctx, d, element, vars)
+	if slices.Contains(d.Absent, errorCode(err)) {
+		return
+	}
+	if err != nil {
 		for _, path := range gives {
-			e := s.readError(t, r.ID, path, d.Operation, err)
+			e := s.readError(t, r.ID, path, operation, err)
 			e.Service = d.Service
 			r.Unread = append(r.Unread, e)
 			s.failed(e)
@@ -113,4 +109,55 @@ func (s *session) detail(ctx context.Context, t *Type, d *Detail, element any, v
 		d.conf.merge(r.Configuration, answer)
 		d.supp.merge(r.Supplementary, answer)
 	}
+}
+
+// What the mappings of a detail with for see: the answers as a list, each with
+// what its call was made for.
+const (
+	eachAnswer = "Answers"
+	answerFor  = "For"
+)
+
+// answers makes a detail's calls. With an error comes the operation that failed.
+func (s *session) answers(ctx context.Context, d *Detail, element any, vars map[string]string) ([]map[string]any, string, error) {
+	if d.For == nil {
+		pages, err := s.all(ctx, d, element, vars)
+		return pages, d.Operation, err
+	}
+	each := []any{}
+	for page, err := range s.pages(ctx, d.Service, d.For.Operation, input(d.For.Input, vars, element)) {
+		if err != nil {
+			return nil, d.For.Operation, err
+		}
+		for _, parent := range elements(page, d.For.Items) {
+			vars := maps.Clone(vars)
+			for name, path := range d.For.As {
+				vars[name], _ = at(parent, path).(string)
+			}
+			pages, err := s.all(ctx, d, element, vars)
+			if slices.Contains(d.Absent, errorCode(err)) {
+				continue // it is gone since it was listed
+			}
+			if err != nil {
+				return nil, d.Operation, err
+			}
+			for _, p := range pages {
+				p = maps.Clone(p)
+				p[answerFor] = parent
+				each = append(each, p)
+			}
+		}
+	}
+	return []map[string]any{{eachAnswer: each}}, "", nil
+}
+
+// all gives the pages of a detail's call.
+func (s *session) all(ctx context.Context, d *Detail, element any, vars map[string]string) (pages []map[string]any, err error) {
+	for page, err := range s.pages(ctx, d.Service, d.Operation, input(d.Input, vars, element)) {
+		if err != nil {
+			return nil, err
+		}
+		pages = append(pages, page)
+	}
+	return pages, nil
 }

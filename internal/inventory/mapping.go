@@ -17,7 +17,7 @@ import (
 type value struct {
 	from    string // path, from where the object around starts
 	each    bool   // from is a list or a map, and each of its elements makes a value
-	key     string // path of the key that an element of a list has in a map; empty: the values are a list
+	key     string // path of the key that an element, or the one value, has in a map; empty: the values are a list
 	list    bool   // an absent value is an empty list
 	members []member
 	object  bool // has members; else the value is taken as it is
@@ -81,6 +81,12 @@ func (v *value) make(answer any) any {
 		return []any{}
 	case found == nil:
 		return nil
+	case !v.each && v.key != "":
+		return v.entries(func(yield func(string, any) bool) {
+			if key, ok := at(found, v.key).(string); ok {
+				yield(key, found)
+			}
+		})
 	case !v.each:
 		return v.one(found)
 	}

@@ -63,17 +63,21 @@ func startMoto(t *testing.T) *awsapi.Client {
 
 // motoLacks are calls, by type, that moto serves otherwise than AWS.
 var motoLacks = map[string]string{
-	"AWS::AccessAnalyzer::Analyzer ListAnalyzers":                 "not served",
-	"AWS::Athena::WorkGroup ListTagsForResource":                  "it knows tags of data catalogs only",
-	"AWS::Lambda::CodeSigningConfig ListCodeSigningConfigs":       "not served",
-	"AWS::NetworkFirewall::FirewallPolicy ListFirewallPolicies":   "not served",
-	"AWS::Redshift::EventSubscription DescribeEventSubscriptions": "not served",
-	"AWS::AutoScaling::ScheduledAction DescribeScheduledActions":  "its answer has no ScheduledActionARN",
-	"AWS::Backup::BackupVault GetBackupVaultNotifications":        "not served",
-	"AWS::Backup::RecoveryPoint ListRecoveryPointsByBackupVault":  "not served",
-	"AWS::EC2::NetworkAcl DescribeNetworkAcls":                    "its code for an unknown id is that of route tables",
-	"AWS::IAM::Policy GetAccountAuthorizationDetails":             "its answer has no PolicyId",
-	"AWS::RDS::DBCluster DescribeDBClusters":                      "it has no filter db-cluster-resource-id",
+	"AWS::AccessAnalyzer::Analyzer ListAnalyzers":                     "not served",
+	"AWS::Athena::WorkGroup ListTagsForResource":                      "it knows tags of data catalogs only",
+	"AWS::Lambda::CodeSigningConfig ListCodeSigningConfigs":           "not served",
+	"AWS::NetworkFirewall::FirewallPolicy ListFirewallPolicies":       "not served",
+	"AWS::Redshift::EventSubscription DescribeEventSubscriptions":     "not served",
+	"AWS::AutoScaling::ScheduledAction DescribeScheduledActions":      "its answer has no ScheduledActionARN",
+	"AWS::Backup::BackupSelection ListBackupSelections":               "not served",
+	"AWS::SSM::AssociationCompliance ListResourceComplianceSummaries": "not served",
+	"AWS::SSM::PatchCompliance ListResourceComplianceSummaries":       "not served",
+	"AWS::SSM::ManagedInstanceInventory DescribeInstanceInformation":  "not served",
+	"AWS::Backup::BackupVault GetBackupVaultNotifications":            "not served",
+	"AWS::Backup::RecoveryPoint ListRecoveryPointsByBackupVault":      "not served",
+	"AWS::EC2::NetworkAcl DescribeNetworkAcls":                        "its code for an unknown id is that of route tables",
+	"AWS::IAM::Policy GetAccountAuthorizationDetails":                 "its answer has no PolicyId",
+	"AWS::RDS::DBCluster DescribeDBClusters":                          "it has no filter db-cluster-resource-id",
 }
 
 // TestTypesOnMoto makes one resource of many types on moto, and collects and

@@ -78,6 +78,11 @@ var elsewhere = map[string]string{
 	"AWS::EC2::VPCPeeringConnection configuration.status.code":                                                           "the sample item has an object where the schema has text",
 	"AWS::EC2::VPCPeeringConnection configuration.status.message":                                                        "likewise",
 	"AWS::ApiGateway::Stage configuration.methodSettings":                                                                "the sample's map is empty; the names are the SDK's",
+	"AWS::SSM::AssociationCompliance configuration.AWS:ComplianceItem":                                                   "the schema has no configuration; the names are those of Systems Manager's inventory",
+	"AWS::SSM::PatchCompliance configuration.AWS:ComplianceItem":                                                         "likewise",
+	"AWS::SSM::ManagedInstanceInventory configuration.AWS:InstanceInformation":                                           "the sample items, which are no JSON",
+	"AWS::Backup::BackupSelection configuration.BackupSelection.Conditions":                                              "CloudFormation's schema of the type, by which AWS Config makes the item",
+	"AWS::Backup::BackupSelection configuration.BackupSelection.ListOfTags":                                              "likewise",
 	"AWS::S3::Bucket supplementaryConfiguration.BucketReplicationConfiguration.rules":                                    "Cloud Custodian reads the rules by their ids there, c7n/resources/s3.py",
 }
 
@@ -85,6 +90,16 @@ var elsewhere = map[string]string{
 // rules read them by API, and so do ours.
 var unrecorded = map[string]string{
 	"AWS::::Account": "IAM, S3, EC2, Security Hub and Organizations say it of the account",
+	"AWS::ApplicationAutoScaling::ScalableTarget":                                 "DescribeScalableTargets",
+	"AWS::ApplicationAutoScaling::ScalingPolicy":                                  "DescribeScalingPolicies",
+	"AWS::Backup::BackupVault supplementaryConfiguration.Locked":                  "DescribeBackupVault",
+	"AWS::CloudTrail::RegionTrail":                                                "DescribeTrails, with the trails of other Regions that log this one",
+	"AWS::EMR::Cluster":                                                           "ListClusters",
+	"AWS::ElastiCache::CacheCluster":                                              "DescribeCacheClusters",
+	"AWS::ElastiCache::ReplicationGroup":                                          "DescribeReplicationGroups",
+	"AWS::Logs::LogGroup":                                                         "DescribeLogGroups",
+	"AWS::IAM::User supplementaryConfiguration.AccessKeysLastUsed":                "GetAccessKeyLastUsed",
+	"AWS::IAM::User supplementaryConfiguration.PasswordLastUsed":                  "GetUser",
 	"AWS::CloudTrail::Trail supplementaryConfiguration.TrailStatus":               "GetTrailStatus",
 	"AWS::ElasticLoadBalancingV2::LoadBalancer supplementaryConfiguration.WebACL": "GetWebACLForResource",
 	"AWS::GuardDuty::Detector supplementaryConfiguration.Administrator":           "GetAdministratorAccount",

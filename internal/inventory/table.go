@@ -81,7 +81,7 @@ type List struct {
 	For *Parents `yaml:"for"`
 }
 
-// Parents is the call that lists what has a list of resources each.
+// Parents is the call that lists what a further call is made for each of.
 type Parents struct {
 	Call `yaml:",inline"`
 	// As are variables for the templates of the type: paths in a parent.
@@ -117,6 +117,10 @@ type Relation struct {
 
 // Detail is a further call for each resource and what its answer gives.
 type Detail struct {
+	// For is, where there is a call for each of many things, the call that gives
+	// them. The mappings then see all answers in one; see eachAnswer.
+	For *Parents `yaml:"for"`
+
 	Service   string         `yaml:"service"` // the type's where empty
 	Operation string         `yaml:"operation"`
 	Input     map[string]any `yaml:"input"`
@@ -235,6 +239,9 @@ func (t *Type) operations(called func(*Detail) bool) []string {
 	for i := range t.Details {
 		if d := &t.Details[i]; called(d) {
 			out = append(out, d.Service+":"+d.Operation)
+			if d.For != nil {
+				out = append(out, d.Service+":"+d.For.Operation)
+			}
 		}
 	}
 	slices.Sort(out)

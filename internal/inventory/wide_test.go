@@ -262,3 +262,44 @@ func TestRelationshipsAreThereOnce(t *testing.T) {
 		t.Errorf("%+v", items)
 	}
 }
+
+// A detail may make a call for each of what another call gives; its answers come
+// together. One that is gone since is left out, and one that fails leaves nothing.
+func TestDetailsForEach(t *testing.T) {
+	used := map[string]func(map[string]any) (map[string]any, error){
+		"AKIA1": always(m{"UserName": "jane", "AccessKeyLastUsed": m{"LastUsedDate": began}}), "AKIA2": fails(404, "NoSuchEntity"), "AKIA3": always(m{"UserName": "jane", "AccessKeyLastUsed": m{}}),
+	}
+	e := answering(t, answers{
+		"iam:GetAccountAuthorizationDetails": always(m{"UserDetailList": []any{m{"UserId": "AIDA1", "UserName": "jane", "Arn": "arn:aws:iam::111122223333:user/jane"}}}),
+		"iam:ListAccessKeys":                 always(m{"AccessKeyMetadata": []any{m{"AccessKeyId": "AKIA1", "Status": "Active"}, m{"AccessKeyId": "AKIA2"}, m{"AccessKeyId": "AKIA3", "Status": "Inactive"}}}),
+		"iam:GetAccessKeyLastUsed": func(in map[string]any) (map[string]any, error) {
+			return used[in["AccessKeyId"].(string)](in)
+		},
+	})
+	e.Reads = map[string][]string{"AWS::IAM::User": {"supplementaryConfiguration.AccessKeysLastUsed.status"}}
+	items, _ := e.collect("AWS::IAM::User")
+	want := []any{m{"accessKeyId": "AKIA1", "status": "Active", "lastUsedDate": "2026-11-24T08:00:00.000Z"}, m{"accessKeyId": "AKIA3", "status": "Inactive"}}
+	if got := items[0].Supplementary["AccessKeysLastUsed"]; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v\nwant %v", got, want)
+	}
+	for key, want := range map[string]string{"AKIA3": "GetAccessKeyLastUsed", "": "ListAccessKeys"} {
+		if used[key] = fails(403, "AccessDenied"); key == "" {
+			e.Caller.(answers)["iam:ListAccessKeys"] = used[key]
+		}
+		items, errs, _ := e.Collect(t.Context(), e.place(), []string{"AWS::IAM::User"})
+		if items[0].Supplementary["AccessKeysLastUsed"] != nil || len(errs) != 1 || errs[0].Operation != want || errs[0].Path != "supplementaryConfiguration.AccessKeysLastUsed" {
+			t.Errorf("%v, %+v", items[0].Supplementary, errs)
+		}
+	}
+}
+
+// What Systems Manager's inventory says of a node is keyed by the node's id.
+func TestAMapOfOneValue(t *testing.T) {
+	e := answering(t, answers{"ssm:DescribeInstanceInformation": always(m{"InstanceInformationList": []any{m{"InstanceId": "i-1", "PingStatus": "Online"}, m{"InstanceId": "i-2", "PingStatus": "ConnectionLost"}}})})
+	items, _ := e.collect("AWS::SSM::ManagedInstanceInventory")
+	for i, want := range []string{"Active", "ConnectionLost"} {
+		if got := dig(items[i].Configuration, "AWS:InstanceInformation.Content."+items[i].ID+".InstanceStatus"); got != want {
+			t.Errorf("%s: %v, want %s", items[i].ID, got, want)
+		}
+	}
+}

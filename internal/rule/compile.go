@@ -116,6 +116,9 @@ func (c *compiler) folded(x code, operands ...code) code {
 	}
 	c.fold.budget = maxSteps
 	v := x.evaluator()(c.fold)
+	if v.kind == kindNodeMap || v.kind == kindNodeList {
+		return x // it is in a document that only this machine has
+	}
 	v.str = strings.Clone(v.str)
 	return constantOf(v)
 }

@@ -104,6 +104,8 @@ func hostFunctions() []hostFunction {
 			return len(p.ExternalGrants(iampolicy.Zone{Accounts: accounts})) > 0
 		}),
 
+		{"backupSelects", false, []*cel.Type{cel.DynType, cel.StringType, cel.DynType}, cel.BoolType, backupSelects},
+
 		{"lowerAscii", true, oneText, cel.StringType, onText(func(s string) string { return mapASCII(s, 'A', 'Z', 'a'-'A') })},
 		{"upperAscii", true, oneText, cel.StringType, onText(func(s string) string { return mapASCII(s, 'a', 'z', 'A'-'a') })},
 		{"trim", true, oneText, cel.StringType, onText(strings.TrimSpace)},

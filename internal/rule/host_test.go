@@ -87,6 +87,7 @@ func TestHostFunctions(t *testing.T) {
 		`cidrContains('10.0.0.0/8', '::/0')`:                                                                       "false",
 		`cidrContains('10.0.0.0/40', '10.1.2.3')`:                                                                  "neither an address",
 		`isAnyCidr('0.0.0.0/0') && isAnyCidr('::/0') && isAnyCidr('0:0::0/0')`:                                     "true",
+		`json('{"a": 1}').all(k, k == 'a')`:                                                                        "true",
 		`isAnyCidr('0.0.0.0/1')`:                                                                                   "false",
 		`isPublicCidr('0.0.0.0/0') && isPublicCidr('8.8.8.8') && isPublicCidr('::/0')`:                             "true",
 		`isPublicCidr('10.0.0.0/7')`:                                                                               "true",
@@ -147,6 +148,12 @@ func TestReadsOfOtherResources(t *testing.T) {
 	}
 	if got := strings.Join(d.Reads, " "); got != "configuration.acl.owner.id configuration.keys.id relationships" {
 		t.Errorf("it reads %q", got)
+	}
+	// Members under a key that is made up are read whole.
+	d = &Definition{Compliant: `lookup('AWS::KMS::Key', 'k').configuration[resource.resourceId].on && resource.configuration.m.all(k, resource.configuration.m[k].on)`}
+	d.compile(func(_, _, problem string, args ...any) { t.Fatalf(problem, args...) })
+	if got := strings.Join(append(d.Others["AWS::KMS::Key"], d.Reads...), " "); got != "configuration configuration.m resourceId" {
+		t.Errorf("with keys that are made up it reads %q", got)
 	}
 	// What a filter leaves are elements of what it went through.
 	d = &Definition{Compliant: `resources('AWS::EC2::FlowLog').filter(f, f.configuration.on).exists(f, f.configuration.to == resource.configuration.list.filter(x, x.a)[0].b)`}

@@ -24,9 +24,13 @@ type place struct {
 	resource string // "": the item
 	members  []string
 	known    bool // false: it is no place, but a value that was made
+	whole    bool // all within it is read, for which member is not known
 }
 
 func (p place) member(name string) place {
+	if p.whole {
+		return p
+	}
 	p.members = append(slices.Clip(p.members), name)
 	return p
 }
@@ -80,7 +84,8 @@ func (w *walker) placeOfCall(c ast.CallExpr) place {
 			return p.member(s)
 		}
 		w.expr(args[1])
-		return p // an element of a list, or any member
+		p.whole = args[1].Kind() != ast.LiteralKind // else it is an element of a list
+		return p
 	case name == "json" && len(args) == 1:
 		return w.place(args[0])
 	}

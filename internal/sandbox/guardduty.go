@@ -128,6 +128,13 @@ func deleteDetector(c *call) (map[string]any, error) {
 	return object{}, nil
 }
 
+// getAdministratorAccount gives nothing: no account of the sandbox manages the
+// detectors of others.
+func getAdministratorAccount(c *call) (map[string]any, error) {
+	_, _, err := c.detector(c.view)
+	return object{}, err
+}
+
 func getDetector(c *call) (map[string]any, error) {
 	_, d, err := c.detector(c.view)
 	if err != nil {
@@ -348,14 +355,15 @@ func meetsCriterion(operator string, values []any, want any) bool {
 }
 
 var guarddutyHandlers = map[string]handler{
-	"ArchiveFindings":      {"guardduty:ArchiveFindings", archiveThreats(true)},
-	"CreateDetector":       {"guardduty:CreateDetector", createDetector},
-	"CreateSampleFindings": {"guardduty:CreateSampleFindings", createSamples},
-	"DeleteDetector":       {"guardduty:DeleteDetector", deleteDetector},
-	"GetDetector":          {"guardduty:GetDetector", getDetector},
-	"GetFindings":          {"guardduty:GetFindings", getThreats},
-	"ListDetectors":        {"guardduty:ListDetectors", listDetectors},
-	"ListFindings":         {"guardduty:ListFindings", listThreats},
-	"UnarchiveFindings":    {"guardduty:UnarchiveFindings", archiveThreats(false)},
-	"UpdateDetector":       {"guardduty:UpdateDetector", updateDetector},
+	"ArchiveFindings":         {"guardduty:ArchiveFindings", archiveThreats(true)},
+	"CreateDetector":          {"guardduty:CreateDetector", createDetector},
+	"CreateSampleFindings":    {"guardduty:CreateSampleFindings", createSamples},
+	"DeleteDetector":          {"guardduty:DeleteDetector", deleteDetector},
+	"GetAdministratorAccount": {"guardduty:GetAdministratorAccount", getAdministratorAccount},
+	"GetDetector":             {"guardduty:GetDetector", getDetector},
+	"GetFindings":             {"guardduty:GetFindings", getThreats},
+	"ListDetectors":           {"guardduty:ListDetectors", listDetectors},
+	"ListFindings":            {"guardduty:ListFindings", listThreats},
+	"UnarchiveFindings":       {"guardduty:UnarchiveFindings", archiveThreats(false)},
+	"UpdateDetector":          {"guardduty:UpdateDetector", updateDetector},
 }

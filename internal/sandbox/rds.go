@@ -298,6 +298,9 @@ func (c *call) dbOut(id string, r *record[dbInstance], at time.Time) object {
 	family := s.str("Engine") + majorVersion(s.str("EngineVersion"))
 	out["DBParameterGroups"] = []any{object{"DBParameterGroupName": orElse(s.str("DBParameterGroupName"), "default."+family), "ParameterApplyStatus": "in-sync"}}
 	out["OptionGroupMemberships"] = []any{object{"OptionGroupName": orElse(s.str("OptionGroupName"), "default:"+strings.ReplaceAll(family, ".", "-")), "Status": "in-sync"}}
+	if n, _ := s["MonitoringInterval"].(int64); n > 0 {
+		out["EnhancedMonitoringResourceArn"] = c.arnOf("logs", "log-group:RDSOSMetrics:log-stream:"+id)
+	}
 	out["DBSubnetGroup"] = object{"DBSubnetGroupName": orElse(s.str("DBSubnetGroupName"), "default"), "SubnetGroupStatus": "Complete"}
 	if d.Status != "creating" {
 		out["InstanceCreateTime"] = d.Created.Add(dbCreation)

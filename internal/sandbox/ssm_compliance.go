@@ -159,10 +159,64 @@ func listComplianceItems(c *call) (map[string]any, error) {
 	return c.ssmPage("ComplianceItems", 50, out)
 }
 
+// complianceSeverities are those that items can have, the worst first.
+var complianceSeverities = []string{"CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "UNSPECIFIED"}
+
+// listResourceComplianceSummaries counts the items of each resource and type: a
+// resource is compliant if none of its items is not, and as severe as the worst of
+// those that are not.
+func listResourceComplianceSummaries(c *call) (map[string]any, error) {
+	type standing struct {
+		item   complianceItem // the last
+		counts map[bool]map[string]int64
+	}
+	all := map[string]standing{}
+	for _, i := range c.complianceItems(c.view) {
+		fits, err := i.passes(c.objects("Filters"))
+		if err != nil {
+			return nil, err
+		}
+		if !fits {
+			continue
+		}
+		key := i.Resource + "/" + i.Type
+		s, ok := all[key]
+		if !ok {
+			s.counts = map[bool]map[string]int64{false: {}, true: {}}
+		}
+		s.counts[i.Status == "COMPLIANT"][cmp.Or(i.Severity, "UNSPECIFIED")]++
+		s.item = i
+		all[key] = s
+	}
+	out := []any{}
+	for _, key := range sorted(all) {
+		s := all[key]
+		summaries := object{}
+		status, worst := "COMPLIANT", "UNSPECIFIED"
+		for good, name := range map[bool]string{true: "Compliant", false: "NonCompliant"} {
+			total, severities := int64(0), object{}
+			for _, severity := range complianceSeverities {
+				total += s.counts[good][severity]
+				severities[camel(severity)+"Count"] = s.counts[good][severity]
+			}
+			summaries[name+"Summary"] = object{name + "Count": total, "SeveritySummary": severities}
+		}
+		for _, severity := range slices.Backward(complianceSeverities) {
+			if s.counts[false][severity] > 0 {
+				status, worst = "NON_COMPLIANT", severity
+			}
+		}
+		out = append(out, object{"ComplianceType": s.item.Type, "ResourceType": "ManagedInstance", "ResourceId": s.item.Resource, "Status": status, "OverallSeverity": worst,
+			"ExecutionSummary": withTexts(object{"ExecutionTime": s.item.At}, map[string]string{"ExecutionId": s.item.Run, "ExecutionType": s.item.Kind}),
+			"CompliantSummary": summaries["CompliantSummary"], "NonCompliantSummary": summaries["NonCompliantSummary"]})
+	}
+	return c.ssmPage("ResourceComplianceSummaryItems", 50, out)
+}
+
 // listComplianceSummaries counts resources by type: one is compliant if none of
 // its items is not, and counts under its worst severity.
 func listComplianceSummaries(c *call) (map[string]any, error) {
-	severities := []string{"CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "UNSPECIFIED"}
+	severities := complianceSeverities
 	type standing struct {
 		bad   bool
 		worst int
@@ -245,7 +299,8 @@ func putComplianceItems(c *call) (map[string]any, error) {
 }
 
 var complianceHandlers = map[string]handler{
-	"ListComplianceItems":     {"ssm:ListComplianceItems", checked(listComplianceItems)},
-	"ListComplianceSummaries": {"ssm:ListComplianceSummaries", checked(listComplianceSummaries)},
-	"PutComplianceItems":      {"ssm:PutComplianceItems", checked(putComplianceItems)},
+	"ListComplianceItems":             {"ssm:ListComplianceItems", checked(listComplianceItems)},
+	"ListResourceComplianceSummaries": {"ssm:ListResourceComplianceSummaries", checked(listResourceComplianceSummaries)},
+	"ListComplianceSummaries":         {"ssm:ListComplianceSummaries", checked(listComplianceSummaries)},
+	"PutComplianceItems":              {"ssm:PutComplianceItems", checked(putComplianceItems)},
 }

@@ -217,6 +217,17 @@ func TestPatchBaselines(t *testing.T) {
 	if at(sums, "0.ComplianceType") != "Custom:AntiVirus" || at(sums, "0.NonCompliantSummary.SeveritySummary.HighCount") != int64(1) || at(sums, "1.NonCompliantSummary.NonCompliantCount") != int64(2) {
 		t.Errorf("%v", sums)
 	}
+	for _, v := range w.do("ssm", "ListResourceComplianceSummaries", object{"Filters": []any{object{"Key": "ComplianceType", "Values": ids("Patch"), "Type": "EQUAL"}}})["ResourceComplianceSummaryItems"].([]any) {
+		summary, bad := v.(object), 0
+		for _, i := range items {
+			if i.(object)["ResourceId"] == summary["ResourceId"] && i.(object)["ComplianceType"] == "Patch" {
+				bad++
+			}
+		}
+		if summary["ResourceId"] == in1 && (at(summary, "NonCompliantSummary.NonCompliantCount") != int64(bad) || (summary["Status"] == "COMPLIANT") != (bad == 0)) {
+			t.Errorf("%d patches are missing: %v", bad, summary)
+		}
+	}
 	w.fails("InvalidResourceType", "ssm", "ListComplianceItems", object{"ResourceTypes": ids("Planet")})
 	w.fails("InvalidFilter", "ssm", "ListComplianceItems", object{"Filters": []any{object{"Key": "Colour", "Values": ids("red"), "Type": "EQUAL"}}})
 	w.fails("InvalidFilter", "ssm", "DescribeInstancePatches", object{"InstanceId": in1, "Filters": []any{object{"Key": "Colour", "Values": ids("red")}}})
