@@ -26,6 +26,7 @@ type checker struct {
 	service  string
 	vars     []string // of templates
 	omit     bool     // lists that are not there
+	planned  bool     // the mapping is of a template's properties, which no model describes
 	root     ast.Node
 	problems []error
 }
