@@ -18,6 +18,7 @@ import (
 type scanOptions struct {
 	awsOptions
 	governanceOptions
+	proactiveOptions
 	reportOptions
 }
 
@@ -31,12 +32,16 @@ It makes reads only. Exit code 3: there are findings; 6: something could not be
 read or evaluated. The report says both.
 
 One scan writes several reports: --report sarif=scan.sarif --report html=scan.html
-beside the table, or what --output says, on stdout.`,
+beside the table, or what --output says, on stdout.
+
+With --template or --terraform-plan it judges what a file would deploy instead, and
+calls nothing: no account and no credentials are needed.`,
 		Args: noArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runScan(cmd.Context(), s, o) },
 	}
 	o.awsOptions.register(cmd)
 	o.governanceOptions.register(cmd)
+	o.proactiveOptions.register(cmd)
 	o.reportOptions.register(cmd)
 	return cmd
 }
@@ -44,6 +49,9 @@ beside the table, or what --output says, on stdout.`,
 func runScan(ctx context.Context, s Streams, o scanOptions) error {
 	if err := o.reportOptions.check(); err != nil {
 		return err
+	}
+	if o.given() {
+		return runProactive(ctx, s, o)
 	}
 	ses, err := o.open(ctx)
 	if err != nil {

@@ -218,3 +218,40 @@ func inside(a, b string) bool {
 	}
 	return true
 }
+
+// Types are the types whose items the mappings of templates, or of plans, make,
+// sorted.
+func (f *Forms) Types(terraform bool) []string {
+	var out []string
+	for typ, m := range f.byType {
+		if strings.HasPrefix(typ, "AWS::") != terraform {
+			out = append(out, m.itemType)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Says whether resources of a type say more of others, which have a mapping.
+func (f *Forms) Says(typ string) bool {
+	for _, m := range f.byType {
+		if slices.ContainsFunc(m.Beside, func(b beside) bool { return b.Type == typ }) {
+			return true
+		}
+	}
+	return false
+}
+
+// ItemType is the type that AWS Config records resources of a type as, as far as
+// it is known; else the type itself.
+func (f *Forms) ItemType(typ string) string {
+	if m := f.byType[typ]; m != nil {
+		return m.itemType
+	}
+	for _, r := range f.references {
+		if r.Terraform == typ && r.CloudFormation != "" {
+			return r.CloudFormation
+		}
+	}
+	return typ
+}

@@ -234,7 +234,7 @@ func (p *planner) identity(logicalID string) *identity {
 		case string:
 			name = v
 		case planned.Unknown:
-			id.known, id.unnamed = false, v.Why
+			id.unnamed = v.Why
 		}
 	}
 	id.id, id.arn = id.reference.Of(knowngood.Place{Partition: p.in.Partition, Account: p.in.Account, Region: p.in.Region}, logicalID, name)
