@@ -63,6 +63,10 @@ func (o governanceOptions) load(place knowngood.Place) (*governance, error) {
 	if err != nil {
 		return nil, err
 	}
+	lib, own, err := o.withOwnRules(lib)
+	if err != nil {
+		return nil, err
+	}
 	files, err := o.files()
 	if err != nil {
 		return nil, err
@@ -101,7 +105,11 @@ func (o governanceOptions) load(place knowngood.Place) (*governance, error) {
 			return nil, knowngood.E(knowngood.Usage, "read the governance", "no template has a parameter %s", name).WithHint("there are %s", strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 		}
 	}
-	g.rules, err = rule.NewSet(active)
+	unasked, err := inForce(own, active)
+	if err != nil {
+		return nil, err
+	}
+	g.rules, err = rule.NewSet(append(active, unasked...))
 	return g, err
 }
 
@@ -185,7 +193,7 @@ func (o governanceOptions) files() ([]templateFile, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(found) == 0 {
+		if len(found) == 0 && !hasRules(p) {
 			return nil, knowngood.E(knowngood.Invalid, "read the governance", "%s has no template (*.yaml, *.yml, *.json)", p)
 		}
 		out = append(out, found...)

@@ -255,3 +255,36 @@ func (f *Forms) ItemType(typ string) string {
 	}
 	return typ
 }
+
+// Evaluable gives those of the types of templates and plans whose mapping gives all
+// that a rule reads, so that its verdict may be known before the deployment. others
+// are the members that it reads of resources that it looks up.
+func (f *Forms) Evaluable(types, reads []string, others map[string][]string, table *Table) []string {
+	out := []string{}
+	for typ, m := range f.byType {
+		if !slices.Contains(types, m.itemType) || len(f.Missing(typ, reads, table)) > 0 {
+			continue
+		}
+		terraform := !strings.HasPrefix(typ, "AWS::")
+		known := true
+		for other, members := range others {
+			known = known && f.looksUp(terraform, other, members, table)
+		}
+		if known {
+			out = append(out, typ)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// looksUp says whether a template's, or plan's, resources of an item's type have the
+// members.
+func (f *Forms) looksUp(terraform bool, itemType string, members []string, table *Table) bool {
+	for typ, m := range f.byType {
+		if m.itemType == itemType && strings.HasPrefix(typ, "AWS::") != terraform && len(f.Missing(typ, members, table)) == 0 {
+			return true
+		}
+	}
+	return false
+}
