@@ -2,12 +2,14 @@ package planned
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/knowngood/knowngood"
 )
@@ -68,6 +70,7 @@ func Terraform(file string, data []byte, place knowngood.Place, references map[s
 	if len(data) > MaxPlanBytes {
 		return nil, fail(fmt.Sprintf("the file has %d bytes", len(data)))
 	}
+	data = utf8Of(data)
 	var raw tfPlan
 	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff"))))
 	dec.UseNumber()
@@ -99,6 +102,24 @@ func Terraform(file string, data []byte, place knowngood.Place, references map[s
 		t.properties(&t.plan.Resources[i], c)
 	}
 	return t.plan, nil
+}
+
+// utf8Of makes UTF-8 of the UTF-16 that a redirection in PowerShell writes; what has
+// no such mark stays.
+func utf8Of(data []byte) []byte {
+	var order binary.ByteOrder = binary.LittleEndian
+	switch {
+	case bytes.HasPrefix(data, []byte{0xff, 0xfe}):
+	case bytes.HasPrefix(data, []byte{0xfe, 0xff}):
+		order = binary.BigEndian
+	default:
+		return data
+	}
+	units := make([]uint16, 0, len(data)/2)
+	for i := 2; i+1 < len(data); i += 2 {
+		units = append(units, order.Uint16(data[i:]))
+	}
+	return []byte(string(utf16.Decode(units)))
 }
 
 func lineAt(file string, data []byte, offset int64) knowngood.Position {

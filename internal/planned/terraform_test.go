@@ -1,10 +1,12 @@
 package planned
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/knowngood/knowngood"
 )
@@ -102,6 +104,19 @@ func TestReferencesOfInstances(t *testing.T) {
 	}
 	if got, want := p.Resources[3].Properties["subnet_ids"], []any{"subnet-${aws_subnet.s}", "subnet-${aws_subnet.t}"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+func TestTerraformReadsUTF16(t *testing.T) {
+	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+		data := order.AppendUint16(nil, 0xfeff)
+		for _, unit := range utf16.Encode([]rune(testPlan)) {
+			data = order.AppendUint16(data, unit)
+		}
+		p, err := Terraform("plan.json", data, testPlace, testReferences)
+		if err != nil || len(p.Resources) != 4 {
+			t.Errorf("%v: %v, %v", order, p, err)
+		}
 	}
 }
 

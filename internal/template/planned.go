@@ -186,8 +186,8 @@ func (p *planner) resource(f field) {
 	}
 	typ := text(literal(n.get("Type")))
 	switch {
-	case typ == "":
-		p.notEvaluated(f.pos, "%s has no Type", f.name)
+	case typ == "" || f.name == "":
+		p.notEvaluated(f.pos, "%q has no Type, or no logical id", f.name)
 		return
 	case typ == "AWS::CloudFormation::Stack" || strings.HasSuffix(typ, "::MODULE") || typ == "AWS::CloudFormation::Macro":
 		p.notEvaluated(f.pos, "%s (%s): what is nested in it is not read; scan its own template", f.name, typ)

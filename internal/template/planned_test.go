@@ -136,6 +136,7 @@ func FuzzPlanned(f *testing.F) {
 	for _, seed := range []string{
 		"Resources: {B: {Type: AWS::S3::Bucket, Properties: {BucketName: !Sub '${P}-${AWS::Region}', Tags: [{Key: a, Value: !GetAtt B.Arn}]}}}\nParameters: {P: {Type: String, Default: x}}",
 		`{"Resources": {"B": {"Type": "AWS::S3::Bucket", "Condition": "C", "Properties": {"Fn::If": ["C", {"Ref": "B"}, {"Fn::FindInMap": ["M", "a", "b"]}]}}}, "Conditions": {"C": {"Fn::Not": [{"Condition": "C"}]}}, "Mappings": {"M": {"a": {"b": {"Fn::FindInMap": ["M", "a", "b"]}}}}}`,
+		`{"Resources": {"": {"Type": 0}}}`,
 		"Resources: {A: {Type: AWS::S3::Bucket, Properties: {BucketName: !Ref B}}, B: {Type: AWS::S3::Bucket, Properties: {BucketName: !Ref A}}}",
 	} {
 		f.Add([]byte(seed))
