@@ -43,6 +43,9 @@ const (
 	defaultRegion = "us-east-1"
 )
 
+// planHint says how a plan is written.
+const planHint = "terraform plan -out plan && terraform show -json plan > plan.json"
+
 // proactiveFile is a file to judge.
 type proactiveFile struct {
 	name      string
@@ -107,7 +110,7 @@ func (o *proactiveOptions) files() ([]proactiveFile, error) {
 		if err != nil {
 			hint := "--template takes a file; to judge an account leave it out"
 			if isPlan {
-				hint = "terraform plan -out plan && terraform show -json plan > plan.json"
+				hint = planHint
 			}
 			return nil, (&knowngood.Error{Kind: knowngood.Invalid, Op: "read what is to be deployed", Err: err}).WithHint("%s", hint)
 		}
@@ -221,14 +224,16 @@ func newProactiveJudge(g *governance, place knowngood.Place, now time.Time) (*pr
 func (j *proactiveJudge) read(f proactiveFile, parameters map[string]string) (*planned.Plan, error) {
 	var plan *planned.Plan
 	var err error
+	hint := "`aws cloudformation validate-template` says more of a template"
 	if f.terraform {
+		hint = planHint
 		plan, err = planned.Terraform(f.name, f.data, j.place, j.forms.References(true))
 	} else {
 		in := template.Inputs{Parameters: parameters, Account: j.place.Account, Region: j.place.Region, Partition: j.place.Partition}
 		plan, err = template.Planned(f.name, f.data, in, j.forms.References(false))
 	}
 	if err != nil {
-		return nil, &knowngood.Error{Kind: knowngood.Invalid, Op: "read what is to be deployed", Err: err}
+		return nil, (&knowngood.Error{Kind: knowngood.Invalid, Op: "read what is to be deployed", Err: err}).WithHint("%s", hint)
 	}
 	return plan, nil
 }
