@@ -212,6 +212,37 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
+// neverPlanned are types that rules look at and that neither a template nor a plan
+// makes.
+var neverPlanned = map[string]string{
+	"AWS::::Account":             "it is there before",
+	"AWS::Backup::RecoveryPoint": "backups are made by plans, later",
+}
+
+// TestNoRulesTypeIsPassedOver: a resource of a type without a form would be none
+// that a rule looks at, and so pass in silence.
+func TestNoRulesTypeIsPassedOver(t *testing.T) {
+	p := newProactive(t)
+	forms := map[string]bool{}
+	for _, f := range p.forms.files {
+		forms[f.ResourceType] = true
+	}
+	types := map[string]bool{}
+	for _, d := range p.rules.Rules() {
+		for _, typ := range d.ResourceTypes {
+			types[typ] = true
+			if !forms[typ] && neverPlanned[typ] == "" {
+				t.Errorf("%s looks at %s, which has no form in library/proactive", d.Identifier, typ)
+			}
+		}
+	}
+	for typ := range neverPlanned {
+		if !types[typ] {
+			t.Errorf("no rule looks at %s", typ)
+		}
+	}
+}
+
 func TestFormsGiveOnlyWhatAnItemHas(t *testing.T) {
 	p := newProactive(t)
 	for _, f := range p.forms.files {

@@ -228,7 +228,13 @@ func (t *terraform) value(scope []string, c *tfChange, name string, after, unkno
 		return Unknown{Why: "it is nested too deeply"}
 	}
 	if unknown == true {
-		return t.unknown(scope, c, name, expression)
+		v := t.unknown(scope, c, name, expression)
+		if u, ok := v.(Unknown); ok {
+			// Within a block it may be stated by a dynamic one, which a plan doesn't show.
+			u.Unset = depth == 1 && expression == nil && c.configured && name != "tags_all" && name != "tags"
+			return u
+		}
+		return v
 	}
 	switch after := after.(type) {
 	case map[string]any:
@@ -321,7 +327,6 @@ func (t *terraform) unknown(scope []string, c *tfChange, name string, expression
 	}
 	e, _ := expression.(map[string]any)
 	if e == nil || !refers(name) {
-		why.Unset = expression == nil && c.configured && name != "tags_all" && name != "tags"
 		return why
 	}
 	var texts []any
