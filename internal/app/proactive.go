@@ -261,6 +261,7 @@ func (j *proactiveJudge) file(f proactiveFile, parameters map[string]string, rep
 	types := j.forms.Types(f.terraform)
 	others, sweep := rule.Among(types, all, doubtful(plan, items, types)), j.g.rules.Sweep(j.now)
 	for i := range items {
+		j.unscoped(&items[i], report)
 		for _, e := range sweep.Resource(&items[i].Item, others) {
 			e.Resource.ID = items[i].From.Address
 			if e.Compliance == knowngood.InsufficientData {
@@ -274,6 +275,19 @@ func (j *proactiveJudge) file(f proactiveFile, parameters map[string]string, rep
 		}
 	}
 	return nil
+}
+
+// unscoped says which rules may have a resource in scope by tags that are not known.
+func (j *proactiveJudge) unscoped(item *inventory.PlannedItem, report *scanReport) {
+	at := slices.IndexFunc(item.Item.Unread, func(u knowngood.ReadError) bool { return u.Path == "tags" || u.Path == "" })
+	if at < 0 {
+		return
+	}
+	for _, a := range j.g.rules.On(item.Item.Type) {
+		if a.Scope.TagKey != "" && !a.Scope.Covers(&item.Item) {
+			report.NotEvaluated = append(report.NotEvaluated, fmt.Sprintf("%s on %s (%s): whether it is in scope is not known: %s", a.Name, item.From.Address, item.From.Position, item.Item.Unread[at].Message))
+		}
+	}
 }
 
 // found is a finding about a resource that is not there yet.

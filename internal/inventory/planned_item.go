@@ -73,7 +73,7 @@ func (m *form) item(r *planned.Resource, place knowngood.Place, now time.Time) k
 		notRead(&item, "arn", CodeUnknown, "it is not known before it is made")
 	}
 	if r.Unnamed != "" {
-		notRead(&item, "resourceId", CodeUnknown, r.Unnamed)
+		// The id is still that of no other resource, which is all that rules ask of it.
 		notRead(&item, "resourceName", CodeUnknown, r.Unnamed)
 	}
 	m.tags(&item, r.Properties)
