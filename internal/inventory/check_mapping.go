@@ -59,7 +59,7 @@ func (c *checker) keyed(place string, s *awsapi.Shape, raw map[string]any) value
 	switch {
 	case k.first != nil:
 		if len(raw) > 1 {
-			c.add(place, "no further key", "$first and $concat stand alone")
+			c.add(place, "no further key", "$first stands alone")
 		}
 	case k.object:
 		if k.form != "" && k.form != "text" || k.values != nil || k.otherwise != nil && !c.planned || k.open {
@@ -95,7 +95,10 @@ func (c *checker) key(place string, s *awsapi.Shape, k *keyed, key string, arg a
 		k.key, k.list = p, false
 	case "$as":
 		k.form, _ = arg.(string)
-		if k.as = forms[k.form]; k.as == nil {
+		if k.as = forms[k.form]; k.as == nil && c.planned {
+			k.as = plannedForms[k.form]
+		}
+		if k.as == nil {
 			c.add(place, strings.Join(slices.Sorted(maps.Keys(forms)), ", "), "$as is %v", arg)
 		}
 	case "$values":

@@ -257,6 +257,28 @@ var forms = map[string]func(any) any{
 		}
 		return v
 	},
+	"text": func(v any) any {
+		raw, err := json.Marshal(plain(v))
+		if err != nil {
+			return v // what answers hold can be written as JSON
+		}
+		return string(raw)
+	},
+	"json": func(v any) any {
+		if s, ok := v.(string); ok {
+			d := json.NewDecoder(strings.NewReader(s))
+			d.UseNumber()
+			var parsed any
+			if d.Decode(&parsed) == nil && !d.More() {
+				return parsed
+			}
+		}
+		return v
+	},
+}
+
+// plannedForms are further forms, of what templates write as they like.
+var plannedForms = map[string]func(any) any{
 	"csv": func(v any) any {
 		s, ok := v.(string)
 		if !ok {
@@ -291,24 +313,6 @@ var forms = map[string]func(any) any{
 				return v // it came from JSON or YAML
 			}
 			return string(raw)
-		}
-		return v
-	},
-	"text": func(v any) any {
-		raw, err := json.Marshal(plain(v))
-		if err != nil {
-			return v // what answers hold can be written as JSON
-		}
-		return string(raw)
-	},
-	"json": func(v any) any {
-		if s, ok := v.(string); ok {
-			d := json.NewDecoder(strings.NewReader(s))
-			d.UseNumber()
-			var parsed any
-			if d.Decode(&parsed) == nil && !d.More() {
-				return parsed
-			}
 		}
 		return v
 	},
