@@ -79,7 +79,7 @@ func runProactive(ctx context.Context, s Streams, o scanOptions) error {
 	}
 	fmt.Fprintf(s.Err, "%s as for account %s, Region %s; nothing is called\n", plural(len(files), "file"), place.Account, place.Region)
 	report := &scanReport{Account: place.Account, Region: place.Region, Started: judge.now, Packs: g.packs, Rules: g.rules.Len(), NotEvaluated: append([]string{}, g.notEvaluated...),
-		Evaluations: []knowngood.Evaluation{}, Findings: []knowngood.Finding{}, Archived: []knowngood.Finding{}, Unreadable: []knowngood.ReadError{}, Residuals: []knowngood.Residual{}}
+		Evaluations: []knowngood.Evaluation{}, Findings: []knowngood.Finding{}, Archived: []knowngood.Finding{}, Unreadable: []knowngood.ReadError{}, Residuals: []knowngood.Residual{}, partition: place.Partition, arns: map[knowngood.ResourceKey]string{}}
 	began := time.Now()
 	for _, f := range files {
 		if ctx.Err() != nil {
@@ -248,7 +248,8 @@ func (j *proactiveJudge) file(f proactiveFile, parameters map[string]string, rep
 		fmt.Fprintf(w, "note: %s: %s\n", n.Position, n.Text)
 	}
 	for _, n := range plan.NotEvaluated {
-		report.NotEvaluated = append(report.NotEvaluated, fmt.Sprintf("%s: %s", n.Position, n.Text))
+		report.Unreadable = append(report.Unreadable, knowngood.ReadError{Place: j.place, ID: n.Position.String(), Service: "plan", Operation: "Resources", Code: "NotEvaluated", Message: n.Text})
+		fmt.Fprintf(w, "not evaluated: %s: %s\n", n.Position, n.Text)
 	}
 	items := j.forms.Items(plan, j.place, j.table, j.g.rules.Reads(), j.now)
 	report.Resources += len(plan.Resources)
@@ -265,8 +266,8 @@ func (j *proactiveJudge) file(f proactiveFile, parameters map[string]string, rep
 		for _, e := range sweep.Resource(&items[i].Item, others) {
 			e.Resource.ID = items[i].From.Address
 			if e.Compliance == knowngood.InsufficientData {
-				e.Annotation = reason(e.Annotation, items[i].Item.Unread)
-				report.NotEvaluated = append(report.NotEvaluated, fmt.Sprintf("%s on %s (%s): %s", e.Rule, e.Resource.ID, items[i].From.Position, e.Annotation))
+				j.notEvaluated(report, e.Rule, e.Resource.Type, items[i].From, reason(e.Annotation, items[i].Item.Unread))
+				continue
 			}
 			report.Evaluations = append(report.Evaluations, e)
 			if e.Compliance == knowngood.NonCompliant {
@@ -285,9 +286,20 @@ func (j *proactiveJudge) unscoped(item *inventory.PlannedItem, report *scanRepor
 	}
 	for _, a := range j.g.rules.On(item.Item.Type) {
 		if a.Scope.TagKey != "" && !a.Scope.Covers(&item.Item) {
-			report.NotEvaluated = append(report.NotEvaluated, fmt.Sprintf("%s on %s (%s): whether it is in scope is not known: %s", a.Name, item.From.Address, item.From.Position, item.Item.Unread[at].Message))
+			j.notEvaluated(report, a.Name, item.Item.Type, item.From, "whether it is in scope is not known: "+item.Item.Unread[at].Message)
 		}
 	}
+}
+
+// notEvaluated adds that a rule can't be evaluated on a resource, and why.
+func (j *proactiveJudge) notEvaluated(report *scanReport, name, resourceType string, r *planned.Resource, why string) {
+	key := knowngood.ResourceKey{Account: j.place.Account, Region: j.place.Region, Type: resourceType, ID: r.Address}
+	if r.Region != "" {
+		key.Region = r.Region
+	}
+	why = r.Position.String() + ": " + why
+	report.Evaluations = append(report.Evaluations, knowngood.Evaluation{Rule: name, Resource: key, Compliance: knowngood.InsufficientData, Annotation: why, Time: j.now.UTC()})
+	report.NotEvaluated = append(report.NotEvaluated, fmt.Sprintf("%s on %s: %s", name, r.Address, why))
 }
 
 // found is a finding about a resource that is not there yet.
@@ -312,7 +324,9 @@ func (j *proactiveJudge) unmapped(plan *planned.Plan, report *scanReport, w io.W
 			continue
 		}
 		if t := j.forms.ItemType(r.Type); slices.Contains(looked, t) {
-			report.NotEvaluated = append(report.NotEvaluated, fmt.Sprintf("%s (%s): the rules on %s are not evaluated: there is no mapping from its properties", r.Address, r.Position, t))
+			for _, a := range j.g.rules.On(t) {
+				j.notEvaluated(report, a.Name, t, r, "there is no mapping from the properties of "+r.Type)
+			}
 			continue
 		}
 		unread[r.Type]++
