@@ -1,6 +1,7 @@
 package main
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,7 +29,9 @@ import (
 // for itself. With UPDATE_SCRIPTS=1 what they compare with is written anew. Beside testscript's own commands they have these:
 //
 //	sandbox [SCENARIO | ACCOUNT]  an AWS in memory, and the exports that lead to it
-//	clock STEP                    how far its time goes on with each request
+//	clock STEP                    how far its time goes on with each request; now: it is the
+//	                              wall clock's, and stands still
+//	trail FILE                    writes what CloudTrail recorded of it, as a log file
 //	aws SERVICE:OPERATION [JSON]  a call that somebody else makes
 //	fault SERVICE:OPERATION CODE  that operation answers an error from now on
 //	writes                        prints the writes that were made since the last time
@@ -37,6 +40,7 @@ import (
 //	                              runs a command, interrupts it once it has made that call,
 //	                              and checks its exit code; the sandbox's time stands still
 //	typed TEXT COMMAND…           runs a command on a terminal (Linux) and types an answer
+//	large FILE BYTES              makes a pack of one rule that comments fill to a size
 //	json PATH[=VALUE]…            checks that stdout is JSON and has members; len is a length
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -51,8 +55,8 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"sandbox": openAccount, "clock": setClock, "aws": callAWS, "fault": addFault, "writes": printWrites,
-			"exits": exits, "interrupt": interrupt, "typed": typed, "json": checkJSON,
+			"sandbox": openAccount, "clock": setClock, "trail": writeTrail, "aws": callAWS, "fault": addFault, "writes": printWrites,
+			"exits": exits, "interrupt": interrupt, "typed": typed, "json": checkJSON, "large": makeLarge,
 		},
 	})
 }
@@ -108,6 +112,11 @@ func openAccount(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func setClock(ts *testscript.TestScript, _ bool, args []string) {
+	if e := accountOf(ts); strings.Join(args, " ") == "now" {
+		e.setStep(0)
+		e.clock.Advance(max(0, time.Since(e.clock.Now())))
+		return
+	}
 	step, err := time.ParseDuration(strings.Join(args, " "))
 	ts.Check(err)
 	accountOf(ts).setStep(step)
@@ -140,6 +149,24 @@ func callAWS(ts *testscript.TestScript, _ bool, args []string) {
 	_, err = e.box.Call(context.Background(), sandbox.Request{Service: op.Service.Name, Operation: op.Name, AccessKeyID: sandbox.OperatorKey, Input: in})
 	ts.Check(err)
 	e.read = len(e.box.Calls())
+}
+
+func writeTrail(ts *testscript.TestScript, _ bool, args []string) {
+	out, err := accountOf(ts).box.Call(context.Background(), sandbox.Request{Service: "cloudtrail", Operation: "LookupEvents", AccessKeyID: sandbox.OperatorKey,
+		Input: map[string]any{"MaxResults": int64(50)}})
+	ts.Check(err)
+	records := []json.RawMessage{}
+	for _, e := range out["Events"].([]any) {
+		records = append(records, json.RawMessage(e.(map[string]any)["CloudTrailEvent"].(string)))
+	}
+	raw, err := json.Marshal(map[string]any{"Records": records})
+	ts.Check(err)
+	file, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer file.Close()
+	z := gzip.NewWriter(file)
+	_, err = z.Write(raw)
+	ts.Check(errors.Join(err, z.Close()))
 }
 
 func addFault(ts *testscript.TestScript, _ bool, args []string) {
@@ -209,6 +236,14 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	ts.Check(cmd.Process.Signal(syscall.SIGINT))
 	checkExit(ts, 130, <-ended)
+}
+
+func makeLarge(ts *testscript.TestScript, _ bool, args []string) {
+	size, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	const pack = "Resources:\n  Keys:\n    Type: AWS::Config::ConfigRule\n    Properties: {Source: {Owner: AWS, SourceIdentifier: ACCESS_KEYS_ROTATED}}\n"
+	const filler = "# a line that says nothing and is as long as others\n"
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte((pack + strings.Repeat(filler, size/len(filler)+1))[:size]), 0o600))
 }
 
 func checkJSON(ts *testscript.TestScript, _ bool, args []string) {

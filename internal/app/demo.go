@@ -154,7 +154,7 @@ func (d *show) automatic(ctx context.Context, found []knowngood.Finding) (waitin
 	for _, f := range found {
 		c, err := d.g.remediation(f.Rule)
 		if err != nil {
-			return nil, err
+			continue // nothing is tied to its rule: it is left to a person
 		}
 		if byRule[f.Rule] == nil {
 			rules = append(rules, f.Rule)

@@ -54,7 +54,7 @@ func planFindings(ctx context.Context, s Streams, o planOptions, names []string)
 		return err
 	}
 	g.printNotes(s.Err)
-	chosen, err := ses.choose(ctx, names)
+	chosen, err := ses.choose(ctx, names, g.fixes)
 	if err != nil {
 		return err
 	}
@@ -96,8 +96,8 @@ func planFindings(ctx context.Context, s Streams, o planOptions, names []string)
 }
 
 // choose finds the findings that are meant: by id, the beginning of one, or a
-// resource's id.
-func (ses *session) choose(ctx context.Context, names []string) ([]knowngood.Finding, error) {
+// resource's id. Of several, the one is meant for whose rule there is a fix.
+func (ses *session) choose(ctx context.Context, names []string, fixes func(rule string) bool) ([]knowngood.Finding, error) {
 	all, err := ses.findings().List(ctx)
 	if err != nil {
 		return nil, err
@@ -113,6 +113,9 @@ func (ses *session) choose(ctx context.Context, names []string) ([]knowngood.Fin
 			if f.Resource.ID == name || f.Title == name || strings.HasPrefix(f.ID, name) {
 				match = append(match, f)
 			}
+		}
+		if fixable := slices.DeleteFunc(slices.Clone(match), func(f knowngood.Finding) bool { return !fixes(f.Rule) }); len(fixable) == 1 {
+			match = fixable
 		}
 		switch len(match) {
 		case 0:

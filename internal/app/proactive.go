@@ -106,7 +106,7 @@ func (o *proactiveOptions) files() ([]proactiveFile, error) {
 		if isPlan {
 			limit = planned.MaxPlanBytes
 		}
-		data, err := readBounded(name, limit)
+		data, err := readAtMost(name, limit)
 		if err != nil {
 			hint := "--template takes a file; to judge an account leave it out"
 			if isPlan {
@@ -119,9 +119,9 @@ func (o *proactiveOptions) files() ([]proactiveFile, error) {
 	return out, nil
 }
 
-// readBounded reads a file, of which one byte more than the limit is enough to see
+// readAtMost reads a file, of which one byte more than the limit is enough to see
 // that it is too long.
-func readBounded(name string, limit int64) ([]byte, error) {
+func readAtMost(name string, limit int64) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err

@@ -163,7 +163,8 @@ func (r *scanReport) report(g *governance) *report.Report {
 
 // places are the accounts and Regions that were looked at, the caller's own first.
 func (r *scanReport) places() []knowngood.Place {
-	return []knowngood.Place{{Partition: r.partition, Account: r.Account, Region: r.Region}}
+	own := knowngood.Place{Partition: r.partition, Account: r.Account, Region: r.Region}
+	return append([]knowngood.Place{own}, slices.DeleteFunc(slices.Clone(r.covered), func(p knowngood.Place) bool { return p == own })...)
 }
 
 // printNext says which runs may have been interrupted, and what may be done about

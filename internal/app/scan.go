@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,6 +21,8 @@ type scanOptions struct {
 	governanceOptions
 	proactiveOptions
 	reportOptions
+	historyOptions
+	sourceOption
 }
 
 func newScan(s Streams) *cobra.Command {
@@ -43,11 +46,13 @@ calls nothing: no account and no credentials are needed.`,
 	o.governanceOptions.register(cmd)
 	o.proactiveOptions.register(cmd)
 	o.reportOptions.register(cmd)
+	o.historyOptions.register(cmd)
+	o.sourceOption.register(cmd)
 	return cmd
 }
 
 func runScan(ctx context.Context, s Streams, o scanOptions) error {
-	if err := o.reportOptions.check(); err != nil {
+	if err := errors.Join(o.reportOptions.check(), o.historyOptions.check(), o.sourceOption.check()); err != nil {
 		return err
 	}
 	if o.given() {
@@ -58,18 +63,30 @@ func runScan(ctx context.Context, s Streams, o scanOptions) error {
 		return err
 	}
 	defer ses.store.Close()
+	ses.history = o.historyOptions
+	if err := ses.trail(ctx, s.Err, o.historyOptions); err != nil {
+		return err
+	}
 	g, err := o.load(ses.place)
 	if err != nil {
 		return err
 	}
 	g.printNotes(s.Err)
 	fmt.Fprintf(s.Err, "account %s as %s, Region %s\n", ses.place.Account, ses.principal, ses.place.Region)
-	report, err := ses.scan(ctx, g, scanProgress(s))
+	var report *scanReport
+	if ses.recorded(o.source) == nil {
+		report, err = ses.scan(ctx, g, scanProgress(s))
+	} else {
+		report, err = ses.scanRecorded(ctx, g, o.source)
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return knowngood.E(knowngood.Interrupted, "scan", "interrupted; nothing was changed")
 		}
 		return err
+	}
+	if report.Recorded != nil && o.to[0].form == outputTable {
+		report.Recorded.print(s.Out, ses.clock.Now(), report.Unreadable)
 	}
 	if err := o.reportOptions.write(s, report, g); err != nil {
 		return err
@@ -109,8 +126,10 @@ type scanReport struct {
 	NotEvaluated []string               `json:"notEvaluated"`
 	Unreadable   []knowngood.ReadError  `json:"unreadable"`
 	Residuals    []knowngood.Residual   `json:"residuals"`
+	Recorded     *recordedData          `json:"recorded,omitempty"`
 
 	partition string
+	covered   []knowngood.Place                // where recorded items are, beside the caller's own place
 	arns      map[knowngood.ResourceKey]string // of the resources that have one
 }
 
@@ -129,6 +148,11 @@ func (ses *session) scan(ctx context.Context, g *governance, progress func(inven
 	report.Resources, report.Unreadable = len(items), append([]knowngood.ReadError{}, unreadable...)
 	for _, n := range stats.Calls {
 		report.Calls += n
+	}
+	if err := ses.remember(ctx, ses.history, inventory.Reading{
+		Source: knowngood.SourceAPI, Place: ses.place, Types: types, Began: report.Started, Items: items, Unreadable: unreadable, Whole: true,
+	}); err != nil {
+		return nil, err
 	}
 	var verdicts []finding.Verdict
 	others, sweep := rule.Among(types, items, unreadable), g.rules.Sweep(ses.clock.Now())

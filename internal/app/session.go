@@ -49,6 +49,7 @@ type session struct {
 	principal string // ARN
 	state     string // where the store is
 	loopback  bool   // every call goes to this machine
+	history   historyOptions
 }
 
 // config is the standard chain's configuration.

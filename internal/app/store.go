@@ -10,6 +10,7 @@ import (
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/internal/finding"
+	"github.com/knowngood/knowngood/internal/inventory"
 	"github.com/knowngood/knowngood/internal/remedy"
 	"github.com/knowngood/knowngood/internal/runbook"
 	"github.com/knowngood/knowngood/internal/store/postgres"
@@ -26,10 +27,10 @@ type store interface {
 	remedy.Records
 	remedy.Queue
 	runStore
+	inventoryStore
 	Residuals(ctx context.Context) ([]knowngood.Residual, error)
 	PutApproval(ctx context.Context, a knowngood.Approval) error
 	PutEvaluation(ctx context.Context, e knowngood.Evaluation) error
-	PutItem(ctx context.Context, r knowngood.Resource) (changed bool, err error)
 	Close() error
 }
 
@@ -39,6 +40,21 @@ type runStore interface {
 	Runs(ctx context.Context, q knowngood.RunQuery) ([]knowngood.Run, error)
 	RequestCancel(ctx context.Context, runID string, entry knowngood.LogEntry) error
 	Prune(ctx context.Context, before time.Time) (int, error)
+}
+
+// inventoryStore is the part of a store that keeps the inventory and its history.
+type inventoryStore interface {
+	inventory.ItemStore
+	// Items lists the newest observation of each resource that the filter chooses.
+	Items(ctx context.Context, f knowngood.ItemFilter) ([]knowngood.Observation, error)
+	// History lists what was observed of a resource, by source, the newest first.
+	History(ctx context.Context, k knowngood.ResourceKey) ([]knowngood.Observation, error)
+	// PutCalls keeps calls of a trail, each once, and says how many are new.
+	PutCalls(ctx context.Context, calls []knowngood.TrailCall) (int, error)
+	// Calls lists the calls that may have changed a resource, the earliest first.
+	Calls(ctx context.Context, f knowngood.CallFilter) ([]knowngood.TrailCall, error)
+	// PruneItems forgets what is old, and says how many observations went.
+	PruneItems(ctx context.Context, before time.Time, keep int) (int, error)
 }
 
 // storeOptions are the flags that say where knowngood remembers.

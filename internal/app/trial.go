@@ -37,6 +37,7 @@ type trial struct {
 type trialGiven struct {
 	Scenario   string            `yaml:"scenario"` // of the library, or a file
 	Governance []string          `yaml:"governance"`
+	Packs      []string          `yaml:"packs"` // that ship
 	Parameters map[string]string `yaml:"parameters"`
 	Calls      []any             `yaml:"calls"` // as a scenario's
 	Faults     []trialFault      `yaml:"faults"`
@@ -213,7 +214,7 @@ func (s *stage) open(ctx context.Context, state string) error {
 	if s.ses, err = newSession(ctx, cfg, s.clock, storeOptions{state: state}); err != nil {
 		return err
 	}
-	o := governanceOptions{}
+	o := governanceOptions{packs: s.Given.Packs}
 	for _, p := range s.Given.Governance {
 		o.paths = append(o.paths, filepath.Join(s.dir, p))
 	}
@@ -343,7 +344,7 @@ func (s *stage) fix(ctx context.Context, step trialStep) error {
 	if err != nil {
 		return err
 	}
-	found, err := s.ses.choose(ctx, []string{id})
+	found, err := s.ses.choose(ctx, []string{id}, s.g.fixes)
 	if err != nil {
 		return err
 	}

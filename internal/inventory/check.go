@@ -147,6 +147,10 @@ func (c *checker) check(t *Type) {
 	for i := range t.Details {
 		c.detail("details/"+strconv.Itoa(i), &t.Details[i], element)
 	}
+	for i := range t.Events {
+		c.event("events/"+strconv.Itoa(i), t, &t.Events[i])
+	}
+	c.volatile(t)
 }
 
 // pageMembers are what outputs call the token of the next page.

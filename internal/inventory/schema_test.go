@@ -95,6 +95,36 @@ var unrecorded = map[string]string{
 	"AWS::WAFv2::WebACL supplementaryConfiguration.LoggingConfiguration":          "GetLoggingConfiguration",
 }
 
+// TestWhatIsNotRecordedIsMarked: scans of what AWS Config recorded must know what
+// it can't say.
+func TestWhatIsNotRecordedIsMarked(t *testing.T) {
+	table := libraryTable(t)
+	marked := map[string]bool{}
+	for _, name := range table.Types() {
+		typ, _ := table.Type(name)
+		if typ.Unrecorded {
+			marked[name] = true
+		}
+		for i := range typ.Details {
+			for _, path := range typ.Details[i].gives() {
+				if typ.Details[i].Unrecorded {
+					marked[name+" "+path] = true
+				}
+			}
+		}
+	}
+	for path := range unrecorded {
+		if !marked[path] {
+			t.Errorf("%s has no unrecorded: true in library/resources", path)
+		}
+	}
+	for path := range marked {
+		if unrecorded[path] == "" {
+			t.Errorf("%s is unrecorded without a reason", path)
+		}
+	}
+}
+
 // excused says whether a path is one of a table's, or within one.
 func excused(table map[string]string, typ, path string) bool {
 	for key := range table {

@@ -224,10 +224,13 @@ var (
 
 // wanted says whether some rule reads one of the members.
 func (s *session) wanted(typ string, gives []string) bool {
-	if s.Reads == nil {
-		return true
-	}
-	for _, read := range s.Reads[typ] {
+	return s.Reads == nil || anyRead(s.Reads[typ], gives)
+}
+
+// anyRead says whether one of what is read is among what a call gives, inside it,
+// or around it.
+func anyRead(reads, gives []string) bool {
+	for _, read := range reads {
 		for _, path := range gives {
 			if read == "" || read == path || strings.HasPrefix(read, path+".") || strings.HasPrefix(path, read+".") {
 				return true

@@ -43,6 +43,13 @@ type Type struct {
 	Configuration  map[string]any `yaml:"configuration"`
 	// Details are further calls for each resource.
 	Details []Detail `yaml:"details"`
+	// Events are the calls that change a resource, as CloudTrail records them.
+	Events []Event `yaml:"events"`
+	// Volatile are members that change by themselves, and make no change of the
+	// resource.
+	Volatile []string `yaml:"volatile"`
+	// Unrecorded types are not in AWS Config, which evaluates them all the same.
+	Unrecorded bool `yaml:"unrecorded"`
 
 	file string
 	conf *value
@@ -108,6 +115,8 @@ type Detail struct {
 	Service   string         `yaml:"service"` // the type's where empty
 	Operation string         `yaml:"operation"`
 	Input     map[string]any `yaml:"input"`
+	// Unrecorded: AWS Config's items don't have what this gives.
+	Unrecorded bool `yaml:"unrecorded"`
 	// Absent are the error codes that mean "read, and there is nothing".
 	Absent        []string       `yaml:"absent"`
 	Configuration map[string]any `yaml:"configuration"`
@@ -158,7 +167,15 @@ func (t *Type) Emits() []string {
 
 // Operations gives the operations that reading the type may call, by service and
 // name as ec2:DescribeVolumes, sorted.
-func (t *Type) Operations() []string {
+func (t *Type) Operations() []string { return t.operations(func(*Detail) bool { return true }) }
+
+// OperationsFor gives those of Operations that are called where rules read some
+// members of the type's items.
+func (t *Type) OperationsFor(reads []string) []string {
+	return t.operations(func(d *Detail) bool { return anyRead(reads, d.gives()) })
+}
+
+func (t *Type) operations(called func(*Detail) bool) []string {
 	out := []string{t.Service + ":" + t.List.Operation}
 	if t.List.For != nil {
 		out = append(out, t.Service+":"+t.List.For.Operation)
@@ -170,7 +187,9 @@ func (t *Type) Operations() []string {
 		out = append(out, t.Service+":"+t.Region.Operation)
 	}
 	for i := range t.Details {
-		out = append(out, t.Details[i].Service+":"+t.Details[i].Operation)
+		if d := &t.Details[i]; called(d) {
+			out = append(out, d.Service+":"+d.Operation)
+		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out)

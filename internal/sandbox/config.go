@@ -307,7 +307,7 @@ var configHandlers = merged(map[string]handler{
 	"PutDeliveryChannel":                  {"config:PutDeliveryChannel", putChannel},
 	"StartConfigurationRecorder":          {"config:StartConfigurationRecorder", setRecording(true)},
 	"StopConfigurationRecorder":           {"config:StopConfigurationRecorder", setRecording(false)},
-}, configItemHandlers, configQueryHandlers, configRuleHandlers, configComplianceHandlers, configRemediationHandlers, configPackHandlers)
+}, configAggregateHandlers, configItemHandlers, configQueryHandlers, configRuleHandlers, configComplianceHandlers, configRemediationHandlers, configPackHandlers)
 
 // check refuses a snapshot with holes.
 func (s configState) check() error {

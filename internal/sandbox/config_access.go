@@ -5,11 +5,12 @@ package sandbox
 var configAccess = serviceAccess{
 	arn: "arn:{Partition}:config:{Region}:{Account}:",
 	on: map[string]string{
-		"BatchGetAggregateResourceConfig": "config-aggregator/*",
-		"DeleteConformancePack":           "conformance-pack/{ConformancePackName}/*",
-		"PutConfigurationAggregator":      "config-aggregator/*",
-		"PutConformancePack":              "conformance-pack/{ConformancePackName}/*",
-		"SelectAggregateResourceConfig":   "config-aggregator/*",
+		"BatchGetAggregateResourceConfig":              "config-aggregator/*",
+		"DescribeConfigurationAggregatorSourcesStatus": "config-aggregator/*",
+		"DeleteConformancePack":                        "conformance-pack/{ConformancePackName}/*",
+		"PutConfigurationAggregator":                   "config-aggregator/*",
+		"PutConformancePack":                           "conformance-pack/{ConformancePackName}/*",
+		"SelectAggregateResourceConfig":                "config-aggregator/*",
 	},
 	needs: map[string]func(*call, []need) []need{
 		"DeleteConfigRule":                 onConfigRules,

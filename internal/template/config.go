@@ -28,11 +28,20 @@ type ConfigRule struct {
 	Policy      *CustomPolicy
 	Scope       Scope
 	Parameters  map[string]string // InputParameters, each as text
-	Frequency   string            // MaximumExecutionFrequency; empty: the rule's own
-	Proactive   bool              // an evaluation mode is PROACTIVE
+	// ParametersAt is where InputParameters is; without one, the rule's place.
+	ParametersAt knowngood.Position
+	// Unknown are those of Parameters whose value is known only once the template
+	// is deployed, sorted.
+	Unknown   []string
+	Frequency string // MaximumExecutionFrequency; empty: the rule's own
+	Proactive bool   // an evaluation mode is PROACTIVE
 	// Deployed says that a value of the rule is known only once the template is
 	// deployed; it then stands as a placeholder such as "${Role.Arn}".
 	Deployed bool
+	// Organization says that it is an AWS::Config::OrganizationConfigRule, which
+	// is in force in all accounts but ExcludedAccounts.
+	Organization     bool
+	ExcludedAccounts []string
 }
 
 // CustomPolicy is the Guard text of a rule.
@@ -102,18 +111,6 @@ func (r *RemediationConfiguration) Bind(resourceID string) map[string]any {
 	return out
 }
 
-// ConformancePack is an AWS::Config::ConformancePack, or an organization's one.
-type ConformancePack struct {
-	knowngood.Position
-	LogicalID        string
-	Name             string
-	TemplateBody     string // empty: the template is elsewhere
-	TemplateS3URI    string
-	TemplateDocument string // name of an SSM document that holds the template
-	Inputs           map[string]string
-	ExcludedAccounts []string // of an organization's pack
-}
-
 // Limits of AWS Config.
 const (
 	maxRuleName              = 128
@@ -124,7 +121,10 @@ const (
 	defaultRetrySeconds      = 60
 )
 
-var frequencies = []string{"One_Hour", "Three_Hours", "Six_Hours", "Twelve_Hours", "TwentyFour_Hours"}
+var (
+	frequencies    = []string{"One_Hour", "Three_Hours", "Six_Hours", "Twelve_Hours", "TwentyFour_Hours"}
+	frequencyNames = strings.Join(frequencies, ", ")
+)
 
 // object reads a map's members and notes those that are not known.
 type object struct {
@@ -235,16 +235,14 @@ func (o object) sub(name string, known ...string) *object {
 
 func (l *loader) rule(id string, n *node) {
 	o := l.object(n, "the rule "+id, "ConfigRuleName", "Description", "Scope", "Source", "InputParameters", "MaximumExecutionFrequency", "EvaluationModes", "Compliance", "Tags")
-	r := ConfigRule{Position: n.pos, LogicalID: id, Name: o.str("ConfigRuleName"), Description: o.str("Description"), Frequency: o.str("MaximumExecutionFrequency"), Deployed: n.deployed}
+	r := ConfigRule{Position: n.pos, LogicalID: id, Name: o.str("ConfigRuleName"), Description: o.str("Description"), Deployed: n.deployed}
 	if r.Name == "" {
 		r.Name = id
 	}
 	if len(r.Name) > maxRuleName {
 		l.add(o.at("ConfigRuleName"), "at most 128 characters", "the name of the rule %s has %d", id, len(r.Name))
 	}
-	if r.Frequency != "" && !slices.Contains(frequencies, r.Frequency) {
-		l.add(o.at("MaximumExecutionFrequency"), strings.Join(frequencies, ", "), "MaximumExecutionFrequency is %q", r.Frequency)
-	}
+	l.frequency(&r, o)
 	l.source(&r, o)
 	if s := o.sub("Scope", "ComplianceResourceTypes", "ComplianceResourceId", "TagKey", "TagValue"); s != nil {
 		r.Scope = Scope{s.strings("ComplianceResourceTypes"), s.str("ComplianceResourceId"), s.str("TagKey"), s.str("TagValue")}
@@ -262,8 +260,21 @@ func (l *loader) rule(id string, n *node) {
 			}
 		}
 	}
-	r.Parameters = l.inputs(o, "InputParameters")
+	l.inputs(&r, o)
 	l.t.Rules = append(l.t.Rules, r)
+}
+
+// frequency reads MaximumExecutionFrequency. One that only the deployed template
+// has is as good as none.
+func (l *loader) frequency(r *ConfigRule, o object) {
+	const name = "MaximumExecutionFrequency"
+	v := o.n.get(name)
+	if v == nil || v.deployed {
+		return
+	}
+	if r.Frequency = o.str(name); r.Frequency != "" && !slices.Contains(frequencies, r.Frequency) {
+		l.add(o.at(name), frequencyNames, "%s is %q", name, r.Frequency)
+	}
 }
 
 func (l *loader) source(r *ConfigRule, o object) {
@@ -291,58 +302,73 @@ func (l *loader) source(r *ConfigRule, o object) {
 	}
 }
 
-// inputs reads parameters given as a map, or as JSON in a text: CloudFormation
+// inputs reads InputParameters, given as a map or as JSON in a text: CloudFormation
 // takes both.
-func (l *loader) inputs(o object, name string) map[string]string {
+func (l *loader) inputs(r *ConfigRule, o object) {
+	const name = "InputParameters"
+	r.ParametersAt = o.at(name)
 	v := o.n.get(name)
 	if v == nil {
-		return nil
+		return
 	}
-	out := map[string]string{}
+	set := func(k, value string, deployed bool) {
+		if r.Parameters == nil {
+			r.Parameters = map[string]string{}
+		}
+		r.Parameters[k] = value
+		if deployed {
+			r.Unknown = append(r.Unknown, k)
+		}
+	}
+	defer func() { slices.Sort(r.Unknown) }()
 	if v.kind == scalarNode {
 		s := text(v.scalar)
 		if strings.TrimSpace(s) == "" {
-			return nil
+			return
 		}
 		dec := json.NewDecoder(strings.NewReader(s))
 		dec.UseNumber()
 		var m map[string]any
 		if err := dec.Decode(&m); err != nil {
 			l.add(o.at(name), "a map, or a JSON object in a text", "%s of %s can't be read: %v", name, o.what, err)
-			return nil
+			return
 		}
 		for k, item := range m {
 			switch item := item.(type) {
 			case nil:
 			case json.Number:
-				out[k] = item.String()
+				set(k, item.String(), false)
 			case string, bool:
-				out[k] = text(item)
+				set(k, text(item), v.deployed && strings.Contains(text(item), "${"))
 			default:
 				raw, _ := json.Marshal(item) // of a value that was JSON before
-				out[k] = string(raw)
+				set(k, string(raw), v.deployed && strings.Contains(string(raw), "${"))
 			}
 		}
-		return out
+		return
 	}
 	if v.kind != mapNode {
 		l.add(o.at(name), "a map", "%s of %s is %s", name, o.what, v.what())
-		return nil
+		return
 	}
 	for _, f := range v.fields {
-		switch {
-		case f.value.kind == scalarNode && f.value.scalar == nil:
-		case f.value.kind == listNode && allScalars(f.value.list):
-			parts := make([]string, len(f.value.list))
-			for i, item := range f.value.list {
-				parts[i] = text(item.scalar)
-			}
-			out[f.name] = strings.Join(parts, ",")
-		default:
-			out[f.name] = f.value.compact()
+		if f.value.kind != scalarNode || f.value.scalar != nil {
+			set(f.name, joined(f.value), f.value.deployed)
 		}
 	}
-	return out
+}
+
+// joined is a value as the text of a parameter: a list's elements have commas
+// between.
+func joined(n *node) string {
+	if n.kind != listNode || !allScalars(n.list) {
+		return n.compact()
+	}
+	parts := make([]string, len(n.list))
+	for i, item := range n.list {
+		parts[i] = text(item.scalar)
+	}
+	return strings.Join(parts, ",")
 }
 
 func allScalars(list []*node) bool {
@@ -427,50 +453,20 @@ func (l *loader) remediationParameter(what string, f field) RemediationParameter
 	return p
 }
 
-func (l *loader) pack(id string, n *node) {
-	o := l.object(n, "the conformance pack "+id, "ConformancePackName", "TemplateBody", "TemplateS3Uri", "TemplateSSMDocumentDetails",
-		"ConformancePackInputParameters", "DeliveryS3Bucket", "DeliveryS3KeyPrefix", "Tags")
-	l.t.Packs = append(l.t.Packs, l.readPack(id, o, "ConformancePackName"))
-}
-
-func (l *loader) organizationPack(id string, n *node) {
-	o := l.object(n, "the conformance pack "+id, "OrganizationConformancePackName", "TemplateBody", "TemplateS3Uri",
-		"ConformancePackInputParameters", "DeliveryS3Bucket", "DeliveryS3KeyPrefix", "ExcludedAccounts")
-	p := l.readPack(id, o, "OrganizationConformancePackName")
-	p.ExcludedAccounts = o.strings("ExcludedAccounts")
-	l.t.OrganizationPacks = append(l.t.OrganizationPacks, p)
-}
-
-func (l *loader) readPack(id string, o object, nameKey string) ConformancePack {
-	p := ConformancePack{Position: o.n.pos, LogicalID: id, Name: o.need(nameKey), TemplateBody: o.str("TemplateBody"), TemplateS3URI: o.str("TemplateS3Uri")}
-	if d := o.sub("TemplateSSMDocumentDetails", "DocumentName", "DocumentVersion"); d != nil {
-		p.TemplateDocument = d.need("DocumentName")
-	}
-	if p.TemplateBody == "" && p.TemplateS3URI == "" && p.TemplateDocument == "" {
-		l.add(o.n.pos, "TemplateBody, TemplateS3Uri or TemplateSSMDocumentDetails", "%s has no template", o.what)
-	}
-	if in := o.n.get("ConformancePackInputParameters"); in != nil {
-		p.Inputs = map[string]string{}
-		for _, item := range in.list {
-			name, value := item.get("ParameterName"), item.get("ParameterValue")
-			if name == nil || value == nil {
-				l.add(item.pos, "ParameterName and ParameterValue", "an input parameter of %s is incomplete", o.what)
-				continue
-			}
-			p.Inputs[text(name.scalar)] = text(value.scalar)
-		}
-	}
-	return p
-}
-
 // crossCheck finds names that are there twice, and remediations whose rule the
 // template doesn't have.
 func (l *loader) crossCheck() {
 	rules := map[string]ConfigRule{}
+	type named struct {
+		name         string
+		organization bool // AWS Config gives the rules of an organization names of their own
+	}
+	first := map[named]ConfigRule{}
 	for _, r := range l.t.Rules {
-		if first, ok := rules[r.Name]; ok {
+		if first, ok := first[named{r.Name, r.Organization}]; ok {
 			l.add(r.Position, "names that differ", "the rule name %q is there twice, first in line %d", r.Name, first.Line)
 		}
+		first[named{r.Name, r.Organization}] = r
 		rules[r.Name] = r
 	}
 	seen := map[string]int{}

@@ -341,7 +341,7 @@ func (l *loader) sub(f field) *node {
 		l.add(f.pos, "a text, or a text and a map", "Fn::Sub has other arguments")
 		return nil
 	}
-	out := &node{pos: f.pos}
+	out := &node{pos: f.pos, inside: pattern.inside}
 	var b strings.Builder
 	rest := text(pattern.scalar)
 	for {

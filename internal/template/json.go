@@ -38,7 +38,7 @@ func (r *reader) json(data []byte) (*node, error) {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errors.New("the template ends too early")
 	}
-	return nil, r.fail(p.Line, p.Col, err.Error(), "JSON")
+	return nil, r.fail(p, err.Error(), "JSON")
 }
 
 type jsonReader struct {
@@ -66,7 +66,7 @@ func (j *jsonReader) position(offset int64) knowngood.Position {
 			j.col++
 		}
 	}
-	return knowngood.Position{File: j.file, Line: j.line, Col: j.col}
+	return j.place(j.line, j.col)
 }
 
 func (j *jsonReader) value(depth int) (*node, error) {
@@ -100,10 +100,10 @@ func (j *jsonReader) value(depth int) (*node, error) {
 				}
 				name, ok := key.(string)
 				if !ok {
-					return nil, j.fail(pos.Line, pos.Col, "a key that is no text", "a text as key")
+					return nil, j.fail(pos, "a key that is no text", "a text as key")
 				}
 				if seen[name] {
-					return nil, j.fail(pos.Line, pos.Col, fmt.Sprintf("the key %q is there twice", name), "")
+					return nil, j.fail(pos, fmt.Sprintf("the key %q is there twice", name), "")
 				}
 				seen[name] = true
 				value, err := j.value(depth + 1)

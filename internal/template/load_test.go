@@ -57,7 +57,10 @@ func TestWrongTemplatesAreRefused(t *testing.T) {
 		"role without value": {ruleA + "      Parameters: {AutomationAssumeRole: {ResourceValue: {Value: RESOURCE_ID}}}\n      Automatic: true\n", 12, "AutomationAssumeRole"},
 		"long value":         {ruleA + "      Parameters: {V: {StaticValue: {Values: [" + strings.Repeat("a", 257) + "]}}}\n", 11, "256"},
 		"own name":           {strings.Replace(ruleA, "{Source", "{ConfigRuleName: !Ref A, Source", 1), 4, ""},
-		"10 MB":              {ruleA + strings.Repeat("# ten megabytes\n", 10<<16), 0, ""},
+		"10 MB":              {ruleA + strings.Repeat("# ten megabytes\n", 10<<16), 65528, "smaller"},
+		"a circle of three":  {depends("A", "B", "C", "A"), 13, "one after the other"},
+		"on itself":          {depends("A", "A"), 3, "one after the other"},
+		"on nothing":         {depends("A", "Nowhere"), 3, "a resource of this template"},
 		"bomb":               {bomb(), 0, ""},
 		"deep JSON":          {strings.Repeat(`{"a":`, 100000), 1, ""},
 		"deep YAML":          {strings.Repeat("[", 100000), 1, ""},
@@ -90,11 +93,37 @@ func TestNamesThatDouble(t *testing.T) {
 	}
 }
 
+// YAML has a key in brackets only where a space follows its colon.
+func TestTypesInBrackets(t *testing.T) {
+	for text, want := range map[string]string{
+		"{a: [A::B::C]}": `{"a":["A::B::C"]}`,
+		"{a: [x, A::B, http://x, !Sub 'y', c:d]}": `{"a":["x","A::B","http://x",{"Fn::Sub":"y"},"c:d"]}`,
+		"[{a: [A::B], b: A::B}, A::B]":            `[{"a":["A::B"],"b":"A::B"},"A::B"]`,
+		"{a: [b: c, d : e]}":                      `{"a":[{"b":"c"},{"d":"e"}]}`,
+		"{a: [{b: A::B}, 'x::y']}":                `{"a":[{"b":"A::B"},"x::y"]}`,
+		"a: [A::B]\nb: {c: [A::B]}":               `{"a":["A::B"],"b":{"c":["A::B"]}}`,
+	} {
+		n, err := readNodes("f.yaml", []byte(text), origin{})
+		if err != nil || n.compact() != want {
+			t.Errorf("%s: have %v, %v", text, n.compact(), err)
+		}
+	}
+}
+
 func TestAllProblemsAtOnce(t *testing.T) {
 	_, err := Load("f.yaml", []byte(ruleA+"      RetryAttemptSeconds: 0\n      MaximumAutomaticAttempts: 0\n"), Inputs{})
 	if joined, ok := err.(interface{ Unwrap() []error }); !ok || len(joined.Unwrap()) != 2 {
 		t.Errorf("have %v", err)
 	}
+}
+
+// depends is a template whose resources depend on each other in a chain.
+func depends(ids ...string) string {
+	text := "Resources:\n"
+	for i, id := range ids[:len(ids)-1] {
+		text += "  " + id + ":\n    DependsOn: [" + ids[i+1] + "]\n    Type: AWS::Config::ConfigRule\n    Properties:\n      Source: {Owner: AWS, SourceIdentifier: X}\n"
+	}
+	return text
 }
 
 func numbered(n int, line string) string {

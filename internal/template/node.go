@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/lexer"
@@ -33,6 +34,9 @@ type node struct {
 	// deployed says that the value, or a part of it, is known only once the
 	// template is deployed, such as an ARN of a resource that it makes.
 	deployed bool
+	// inside is, of a text that is a literal block, where its lines are in the
+	// file.
+	inside *origin
 }
 
 type field struct {
@@ -82,10 +86,11 @@ func (n *node) what() string {
 }
 
 // readNodes reads YAML or JSON.
-func readNodes(file string, data []byte) (*node, error) {
-	r := &reader{file: file}
+func readNodes(file string, data []byte, from origin) (*node, error) {
+	r := &reader{file: file, origin: from}
 	if len(data) > MaxTemplateBytes {
-		return nil, r.fail(0, 0, fmt.Sprintf("the template has %d bytes", len(data)), fmt.Sprintf("at most %d", MaxTemplateBytes))
+		line := 1 + bytes.Count(data[:MaxTemplateBytes], []byte{'\n'})
+		return nil, r.fail(r.place(line, 0), fmt.Sprintf("the template is larger than %d bytes, which end in this line", MaxTemplateBytes), "several templates, each smaller")
 	}
 	if trimmed := bytes.TrimLeft(data, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '{' {
 		n, err := r.json(data)
@@ -104,21 +109,36 @@ func readNodes(file string, data []byte) (*node, error) {
 // reader makes nodes, and counts them.
 type reader struct {
 	file    string
+	origin  origin
+	lines   []string // of YAML
 	nodes   int
 	anchors map[string]ast.Node
 	within  map[string]bool // anchors whose value is being read
 }
 
-func (r *reader) fail(line, col int, problem, want string) error {
-	return &knowngood.FileError{Position: knowngood.Position{File: r.file, Line: line, Col: col}, Problem: problem, Want: want}
+// origin is where a template begins that is inside another file: what is added
+// to its own lines and columns.
+type origin struct{ line, col int }
+
+// place is a position in the file.
+func (r *reader) place(line, col int) knowngood.Position {
+	p := knowngood.Position{File: r.file, Line: line + r.origin.line, Col: col}
+	if col > 0 {
+		p.Col += r.origin.col
+	}
+	return p
+}
+
+func (r *reader) fail(at knowngood.Position, problem, want string) error {
+	return &knowngood.FileError{Position: at, Problem: problem, Want: want}
 }
 
 func (r *reader) count(pos knowngood.Position, depth int) error {
 	if r.nodes++; r.nodes > maxNodes {
-		return r.fail(pos.Line, pos.Col, "the template has too many values, its aliases expanded", fmt.Sprintf("at most %d", maxNodes))
+		return r.fail(pos, "the template has too many values, its aliases expanded", fmt.Sprintf("at most %d", maxNodes))
 	}
 	if depth > maxDepth {
-		return r.fail(pos.Line, pos.Col, "lists and maps are nested too deeply", fmt.Sprintf("at most %d levels", maxDepth))
+		return r.fail(pos, "lists and maps are nested too deeply", fmt.Sprintf("at most %d levels", maxDepth))
 	}
 	return nil
 }
@@ -126,7 +146,8 @@ func (r *reader) count(pos knowngood.Position, depth int) error {
 // yaml reads YAML.
 func (r *reader) yaml(data []byte) (*node, error) {
 	text := strings.ReplaceAll(strings.TrimPrefix(string(data), "\ufeff"), "\r\n", "\n")
-	tokens := lexer.Tokenize(text)
+	r.lines = strings.Split(text, "\n")
+	tokens := rejoined(lexer.Tokenize(text))
 	if err := r.bounded(tokens); err != nil {
 		return nil, err
 	}
@@ -138,9 +159,9 @@ func (r *reader) yaml(data []byte) (*node, error) {
 		}
 		if errors.As(err, &at) && at.GetToken() != nil && at.GetToken().Position != nil {
 			p := at.GetToken().Position
-			return nil, r.fail(p.Line, p.Column, at.GetMessage(), "YAML or JSON")
+			return nil, r.fail(r.place(p.Line, p.Column), at.GetMessage(), "YAML or JSON")
 		}
-		return nil, r.fail(0, 0, err.Error(), "YAML or JSON")
+		return nil, r.fail(r.place(1, 0), err.Error(), "YAML or JSON")
 	}
 	var body ast.Node
 	for _, doc := range file.Docs {
@@ -149,15 +170,49 @@ func (r *reader) yaml(data []byte) (*node, error) {
 		}
 		if body != nil {
 			p := r.at(doc.Body)
-			return nil, r.fail(p.Line, p.Col, "a second document in one file", "one template in each file")
+			return nil, r.fail(p, "a second document in one file", "one template in each file")
 		}
 		body = doc.Body
 	}
 	if body == nil {
-		return nil, r.fail(1, 0, "the template is empty", "a template")
+		return nil, r.fail(r.place(1, 0), "the template is empty", "a template")
 	}
 	r.anchors, r.within = map[string]ast.Node{}, map[string]bool{}
 	return r.node(body, 1)
+}
+
+// rejoined puts together what the lexer takes apart: in [AWS::EC2::Volume] within
+// braces it sees a key and a value, though YAML has a key there only where a space
+// follows the colon.
+func rejoined(tokens token.Tokens) token.Tokens {
+	var out token.Tokens
+	var open []token.Type // brackets
+	for i := 0; i < len(tokens); i++ {
+		t := tokens[i]
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			open = append(open, t.Type)
+		case token.SequenceEndType, token.MappingEndType:
+			open = open[:max(len(open)-1, 0)]
+		case token.StringType:
+			if i+2 < len(tokens) && len(open) > 0 && open[len(open)-1] == token.SequenceStartType && adjacent(t, tokens[i+1]) && adjacent(tokens[i+1], tokens[i+2]) &&
+				tokens[i+1].Type == token.MappingValueType && tokens[i+2].Type == token.StringType {
+				t.Value += ":" + tokens[i+2].Value
+				t.Origin += tokens[i+1].Origin + tokens[i+2].Origin
+				i += 2
+			}
+		}
+		out.Add(t)
+	}
+	if len(out) > 0 {
+		out[len(out)-1].Next = nil
+	}
+	return out
+}
+
+// adjacent says whether a token follows another without a space.
+func adjacent(a, b *token.Token) bool {
+	return a.Position.Line == b.Position.Line && a.Position.Column+utf8.RuneCountInString(a.Value) == b.Position.Column
 }
 
 // bounded refuses token sequences on which a recursive parser would run deep.
@@ -178,17 +233,16 @@ func (r *reader) bounded(tokens token.Tokens) error {
 			properties++
 		}
 		if flow > maxDepth || entries > maxDepth || t.Position.IndentNum > 40*maxDepth {
-			return r.fail(t.Position.Line, t.Position.Column, "lists and maps are nested too deeply", fmt.Sprintf("at most %d levels", maxDepth))
+			return r.fail(r.place(t.Position.Line, t.Position.Column), "lists and maps are nested too deeply", fmt.Sprintf("at most %d levels", maxDepth))
 		}
 		if properties > 1000 {
-			return r.fail(t.Position.Line, t.Position.Column, "the template has too many anchors and tags", "at most 1000")
+			return r.fail(r.place(t.Position.Line, t.Position.Column), "the template has too many anchors and tags", "at most 1000")
 		}
 	}
 	return nil
 }
 
 func (r *reader) at(n ast.Node) knowngood.Position {
-	p := knowngood.Position{File: r.file}
 	switch m := n.(type) { // whose own token is the colon
 	case *ast.MappingNode:
 		if len(m.Values) > 0 && !m.IsFlowStyle {
@@ -198,9 +252,24 @@ func (r *reader) at(n ast.Node) knowngood.Position {
 		n = m.Key
 	}
 	if t := n.GetToken(); t != nil && t.Position != nil {
-		p.Line, p.Col = t.Position.Line, t.Position.Column
+		return r.place(t.Position.Line, t.Position.Column)
 	}
-	return p
+	return knowngood.Position{File: r.file}
+}
+
+// inside is where the text of a literal block has its origin; nil for a folded
+// one, whose lines are not those of its text.
+func (r *reader) inside(n *ast.LiteralNode) *origin {
+	if n.Start == nil || n.Start.Type != token.LiteralType || n.Start.Position == nil {
+		return nil
+	}
+	first := n.Start.Position.Line // the lines after this one are the text's
+	for _, line := range r.lines[min(first, len(r.lines)):] {
+		if text := strings.TrimLeft(line, " "); text != "" {
+			return &origin{first + r.origin.line, len(line) - len(text) + r.origin.col}
+		}
+	}
+	return nil
 }
 
 func (r *reader) node(n ast.Node, depth int) (*node, error) {
@@ -238,16 +307,16 @@ func (r *reader) node(n ast.Node, depth int) (*node, error) {
 		name := n.Value.GetToken().Value
 		target, ok := r.anchors[name]
 		if !ok {
-			return nil, r.fail(pos.Line, pos.Col, fmt.Sprintf("the alias *%s has no anchor before it", name), "")
+			return nil, r.fail(pos, fmt.Sprintf("the alias *%s has no anchor before it", name), "")
 		}
 		if r.within[name] {
-			return nil, r.fail(pos.Line, pos.Col, fmt.Sprintf("the alias *%s contains itself", name), "")
+			return nil, r.fail(pos, fmt.Sprintf("the alias *%s contains itself", name), "")
 		}
 		return r.node(target, depth+1)
 	case *ast.TagNode:
 		return r.tagged(out, n, depth)
 	case *ast.LiteralNode:
-		out.scalar = n.Value.Value
+		out.scalar, out.inside = n.Value.Value, r.inside(n)
 	case *ast.StringNode:
 		out.scalar = n.Value
 	case *ast.BoolNode:
@@ -268,9 +337,9 @@ func (r *reader) node(n ast.Node, depth int) (*node, error) {
 		out.scalar = n.Value
 	case *ast.NullNode, nil:
 	case *ast.InfinityNode, *ast.NanNode:
-		return nil, r.fail(pos.Line, pos.Col, "the number "+n.GetToken().Value, "a finite number")
+		return nil, r.fail(pos, "the number "+n.GetToken().Value, "a finite number")
 	default:
-		return nil, r.fail(pos.Line, pos.Col, "unexpected "+strings.ToLower(n.Type().String()), "a text, number, boolean, list or map")
+		return nil, r.fail(pos, "unexpected "+strings.ToLower(n.Type().String()), "a text, number, boolean, list or map")
 	}
 	return out, nil
 }
@@ -294,7 +363,7 @@ func (r *reader) tagged(out *node, n *ast.TagNode, depth int) (*node, error) {
 	}
 	name := strings.TrimPrefix(tag, "!")
 	if name == tag || name == "" || strings.HasPrefix(name, "!") {
-		return nil, r.fail(out.pos.Line, out.pos.Col, "the tag "+tag, "the short form of an intrinsic function, such as !Ref")
+		return nil, r.fail(out.pos, "the tag "+tag, "the short form of an intrinsic function, such as !Ref")
 	}
 	if name != "Ref" && name != "Condition" {
 		name = "Fn::" + name
@@ -320,14 +389,14 @@ func (r *reader) mapping(out *node, values []*ast.MappingValueNode, depth int) e
 			return err
 		}
 		if key.kind != scalarNode {
-			return r.fail(pos.Line, pos.Col, "a key that is "+key.what(), "a text as key")
+			return r.fail(pos, "a key that is "+key.what(), "a text as key")
 		}
 		name := text(key.scalar)
 		if len(seen) == 0 {
 			out.pos = pos
 		}
 		if seen[name] {
-			return r.fail(pos.Line, pos.Col, fmt.Sprintf("the key %q is there twice", name), "")
+			return r.fail(pos, fmt.Sprintf("the key %q is there twice", name), "")
 		}
 		seen[name] = true
 		value := &node{pos: pos}
@@ -357,7 +426,7 @@ func (r *reader) merge(out *node, v *ast.MappingValueNode, depth int) error {
 	}
 	for _, source := range sources {
 		if source.kind != mapNode {
-			return r.fail(from.pos.Line, from.pos.Col, "<< merges "+source.what(), "a map or a list of maps")
+			return r.fail(from.pos, "<< merges "+source.what(), "a map or a list of maps")
 		}
 		for _, f := range source.fields {
 			if out.get(f.name) == nil {

@@ -74,6 +74,11 @@ func (l *loader) parameter(f field) {
 	}
 	value, isGiven := l.in.Parameters[f.name]
 	switch {
+	case isGiven && slices.Contains(l.in.Unknown, f.name):
+		p.Value = value
+		l.t.Parameters = append(l.t.Parameters, p)
+		l.params[f.name] = &node{pos: f.pos, scalar: "${" + f.name + "}", deployed: true}
+		return
 	case isGiven:
 		p.Value = value
 	case p.Default == nil:

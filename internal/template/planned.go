@@ -16,7 +16,7 @@ import (
 // The error, a *knowngood.FileError, says that the file is no template, or that a
 // parameter was given that it does not declare.
 func Planned(file string, data []byte, in Inputs, references map[string]planned.Reference) (*planned.Plan, error) {
-	root, err := readNodes(file, data)
+	root, err := readNodes(file, data, origin{})
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func Planned(file string, data []byte, in Inputs, references map[string]planned.
 
 // Declared gives the names of the parameters that a template declares.
 func Declared(file string, data []byte) ([]string, error) {
-	root, err := readNodes(file, data)
+	root, err := readNodes(file, data, origin{})
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,9 @@ type Inputs struct {
 	// placeholder, and Template.Missing names it. For reading a template that
 	// is not about to run.
 	AllowMissing bool
+	// Unknown are those of Parameters whose value is known only once the template
+	// is deployed: they are placeholders.
+	Unknown []string
 }
 
 // Template is a template's governance objects, in the order of the file.
@@ -31,7 +34,9 @@ type Template struct {
 	// Missing are the parameters that have neither a value nor a default.
 	Missing []string
 
-	Rules             []ConfigRule
+	Rules []ConfigRule
+	// Off are the rules whose condition is false. They are not checked.
+	Off               []ConfigRule
 	Remediations      []RemediationConfiguration
 	Packs             []ConformancePack
 	OrganizationPacks []ConformancePack
@@ -85,7 +90,11 @@ func (t *Template) Governed() []Governed {
 // Load reads a template in YAML or JSON. The error joins one
 // *knowngood.FileError for each problem.
 func Load(file string, data []byte, in Inputs) (*Template, error) {
-	root, err := readNodes(file, data)
+	return load(file, data, origin{}, in)
+}
+
+func load(file string, data []byte, from origin, in Inputs) (*Template, error) {
+	root, err := readNodes(file, data, from)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +134,13 @@ type loader struct {
 // file can't make a large one.
 const maxMade = 16 << 20
 
+// maxProblems is how many problems of one template are told.
+const maxProblems = 200
+
 func (l *loader) add(pos knowngood.Position, want, problem string, args ...any) {
+	if len(l.problems) >= maxProblems {
+		return
+	}
 	e := &knowngood.FileError{Position: pos, Problem: fmt.Sprintf(problem, args...), Want: want}
 	for _, have := range l.problems { // a value that two places use has its problem once
 		if *have == *e {
@@ -179,6 +194,7 @@ func (l *loader) template(root *node) {
 	for _, f := range resources.fields {
 		l.resource(f)
 	}
+	l.circles(resources)
 	l.crossCheck()
 }
 
@@ -190,7 +206,7 @@ var resourceAttributes = []string{
 // CloudFormation's resource type reference.
 var otherConfigTypes = []string{
 	"AWS::Config::AggregationAuthorization", "AWS::Config::ConfigurationAggregator", "AWS::Config::ConfigurationRecorder", "AWS::Config::DeliveryChannel",
-	"AWS::Config::OrganizationConfigRule", "AWS::Config::StoredQuery",
+	"AWS::Config::StoredQuery",
 }
 
 func (l *loader) resource(f field) {
@@ -211,6 +227,7 @@ func (l *loader) resource(f field) {
 	}
 	l.dependsOn(f.name, n.get("DependsOn"))
 	if c := n.get("Condition"); c != nil && !l.condition(c) {
+		l.off(f, text(typ.scalar))
 		return
 	}
 	read := map[string]func(string, *node){
@@ -218,6 +235,7 @@ func (l *loader) resource(f field) {
 		"AWS::Config::RemediationConfiguration":    l.remediation,
 		"AWS::Config::ConformancePack":             l.pack,
 		"AWS::Config::OrganizationConformancePack": l.organizationPack,
+		"AWS::Config::OrganizationConfigRule":      l.organizationRule,
 	}[text(typ.scalar)]
 	if t := text(typ.scalar); read == nil && strings.HasPrefix(t, "AWS::Config::") && !slices.Contains(otherConfigTypes, t) {
 		l.add(typ.pos, "one of AWS Config's types", "there is no resource type %s", t)
@@ -242,20 +260,73 @@ func (l *loader) resource(f field) {
 	}
 }
 
-func (l *loader) dependsOn(id string, n *node) {
-	if n == nil {
+// off takes note of a rule whose condition is false. What is wrong in it is no
+// problem: nothing comes of it.
+func (l *loader) off(f field, typ string) {
+	properties := f.value.get("Properties")
+	if typ != "AWS::Config::ConfigRule" || properties == nil {
 		return
 	}
-	names := []*node{n}
-	if n.kind == listNode {
-		names = n.list
+	problems, notes, rules := len(l.problems), len(l.t.Notes), len(l.t.Rules)
+	if p := l.value(properties); p != nil && p.kind == mapNode {
+		p.pos = f.pos
+		l.rule(f.name, p)
 	}
-	for _, d := range names {
+	l.t.Off = append(l.t.Off, l.t.Rules[rules:]...)
+	l.problems, l.t.Notes, l.t.Rules = l.problems[:problems], l.t.Notes[:notes], l.t.Rules[:rules]
+}
+
+func (l *loader) dependsOn(id string, n *node) {
+	for _, d := range names(n) {
 		switch {
 		case d.kind != scalarNode:
 			l.add(d.pos, "a logical id or a list of them", "the DependsOn of %s is %s", id, d.what())
 		case l.resources[text(d.scalar)] == nil:
 			l.add(d.pos, "a resource of this template", "%s depends on %q, which is not there", id, text(d.scalar))
+		}
+	}
+}
+
+// names are the values of a list, or the one value.
+func names(n *node) []*node {
+	switch {
+	case n == nil:
+		return nil
+	case n.kind == listNode:
+		return n.list
+	}
+	return []*node{n}
+}
+
+// circles finds resources that depend on themselves by DependsOn, and says so
+// once for each circle, where it closes.
+func (l *loader) circles(resources *node) {
+	const under, done = 1, 2
+	state := map[string]int{}
+	var path []string
+	var visit func(id string)
+	visit = func(id string) {
+		state[id] = under
+		path = append(path, id)
+		if n := l.resources[id]; n != nil {
+			for _, d := range names(n.get("DependsOn")) {
+				target := text(d.scalar)
+				switch {
+				case d.kind != scalarNode || l.resources[target] == nil || len(l.problems) >= maxProblems:
+				case state[target] == under:
+					circle := append(slices.Clone(path[slices.Index(path, target):]), target)
+					l.add(d.pos, "resources that can be made one after the other", "%s", strings.Join(circle, " depends on "))
+				case state[target] == 0:
+					visit(target)
+				}
+			}
+		}
+		path = path[:len(path)-1]
+		state[id] = done
+	}
+	for _, f := range resources.fields {
+		if state[f.name] == 0 {
+			visit(f.name)
 		}
 	}
 }

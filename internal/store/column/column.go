@@ -3,11 +3,8 @@
 package column
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"strings"
-	"time"
 
 	"github.com/knowngood/knowngood"
 )
@@ -26,11 +23,3 @@ func Key(k knowngood.ResourceKey) string {
 // Prefix is the half-open range of texts that begin with a prefix, where texts
 // are ordered by their bytes.
 func Prefix(prefix string) (from, to string) { return prefix, prefix + "\U0010FFFF" }
-
-// ItemHash is the hash of a configuration item, the times of capture apart.
-func ItemHash(r knowngood.Resource) (string, error) {
-	r.CaptureTime, r.StateID = time.Time{}, ""
-	body, err := JSON(r)
-	sum := sha256.Sum256([]byte(body))
-	return hex.EncodeToString(sum[:]), err
-}

@@ -46,6 +46,20 @@ func TestWork(t *testing.T) {
 	})
 }
 
+func TestItemsConformance(t *testing.T) {
+	storetest.RunItems(t, func(t *testing.T) func() storetest.Items {
+		url := server(t).Database(t)
+		return func() storetest.Items {
+			s, err := postgres.Open(t.Context(), url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { s.Close() })
+			return s
+		}
+	})
+}
+
 func TestManyMayOpenANewStoreAtOnce(t *testing.T) {
 	url := server(t).Database(t)
 	var wg sync.WaitGroup

@@ -131,29 +131,6 @@ func (s *Store) Evaluations(ctx context.Context) ([]knowngood.Evaluation, error)
 	return bodies[knowngood.Evaluation](ctx, s.pool, "SELECT body FROM evaluations ORDER BY rule, resource")
 }
 
-// PutItem keeps a configuration item if it differs from the newest one of its
-// resource, the times of capture apart, and says whether it did.
-func (s *Store) PutItem(ctx context.Context, r knowngood.Resource) (changed bool, err error) {
-	body, err := column.JSON(r)
-	if err != nil {
-		return false, err
-	}
-	hash, err := column.ItemHash(r)
-	if err != nil {
-		return false, err
-	}
-	put, err := s.pool.Exec(ctx, `INSERT INTO items (resource, captured, hash, body) SELECT $1, $2, $3, $4
-		WHERE $3 IS DISTINCT FROM (SELECT hash FROM items WHERE resource = $1 ORDER BY captured DESC LIMIT 1)
-		ON CONFLICT (resource, captured) DO UPDATE SET hash = excluded.hash, body = excluded.body`,
-		column.Key(r.Key()), micros(r.CaptureTime), hash, body)
-	return put.RowsAffected() > 0, err
-}
-
-// History lists a resource's items, the newest first.
-func (s *Store) History(ctx context.Context, k knowngood.ResourceKey) ([]knowngood.Resource, error) {
-	return bodies[knowngood.Resource](ctx, s.pool, "SELECT body FROM items WHERE resource = $1 ORDER BY captured DESC", column.Key(k))
-}
-
 // PutResidual lists a resource that a remediation left behind.
 func (s *Store) PutResidual(ctx context.Context, r knowngood.Residual) error {
 	body, err := column.JSON(r)

@@ -97,4 +97,47 @@ CREATE TABLE exceptions (
 	body     json NOT NULL,
 	PRIMARY KEY (rule, resource)
 );
+`, `
+-- What items held before was written by nobody.
+DROP TABLE items;
+
+CREATE TABLE items (
+	account  text COLLATE "C" NOT NULL,
+	region   text COLLATE "C" NOT NULL,
+	type     text COLLATE "C" NOT NULL,
+	id       text COLLATE "C" NOT NULL,
+	source   text COLLATE "C" NOT NULL,
+	captured bigint NOT NULL,
+	seen     bigint NOT NULL,
+	deleted  boolean NOT NULL,
+	name     text NOT NULL,
+	arn      text NOT NULL,
+	body     json NOT NULL,
+	PRIMARY KEY (account, region, type, id, source, captured)
+);
+CREATE INDEX items_id ON items (id);
+CREATE INDEX items_name ON items (name);
+CREATE INDEX items_arn ON items (arn);
+
+-- When a scope was last read whole.
+CREATE TABLE item_reads (
+	account text NOT NULL,
+	region  text NOT NULL,
+	type    text NOT NULL,
+	source  text NOT NULL,
+	time    bigint NOT NULL,
+	PRIMARY KEY (account, region, type, source)
+);
+
+CREATE TABLE trail_calls (
+	account text NOT NULL,
+	type    text NOT NULL,
+	ref     text NOT NULL,
+	time    bigint NOT NULL,
+	event   text COLLATE "C" NOT NULL,
+	region  text NOT NULL,
+	body    json NOT NULL,
+	PRIMARY KEY (account, type, ref, time, event)
+);
+CREATE INDEX trail_calls_time ON trail_calls (time);
 `}

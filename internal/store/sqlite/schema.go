@@ -96,4 +96,47 @@ UPDATE runs SET plan = json_extract(body, '$.planHash'), last = (SELECT coalesce
 CREATE INDEX runs_due ON runs (due) WHERE due IS NOT NULL;
 CREATE INDEX runs_plan ON runs (plan);
 CREATE INDEX runs_created ON runs (created);
+`, `
+-- What items held before was written by nobody.
+DROP TABLE items;
+
+CREATE TABLE items (
+	account  TEXT NOT NULL,
+	region   TEXT NOT NULL,
+	type     TEXT NOT NULL,
+	id       TEXT NOT NULL,
+	source   TEXT NOT NULL,
+	captured INTEGER NOT NULL,
+	seen     INTEGER NOT NULL,
+	deleted  INTEGER NOT NULL,
+	name     TEXT NOT NULL,
+	arn      TEXT NOT NULL,
+	body     TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX items_resource ON items (account, region, type, id, source, captured);
+CREATE INDEX items_id ON items (id);
+CREATE INDEX items_name ON items (name);
+CREATE INDEX items_arn ON items (arn);
+
+-- When a scope was last read whole.
+CREATE TABLE item_reads (
+	account TEXT NOT NULL,
+	region  TEXT NOT NULL,
+	type    TEXT NOT NULL,
+	source  TEXT NOT NULL,
+	time    INTEGER NOT NULL,
+	PRIMARY KEY (account, region, type, source)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE trail_calls (
+	account TEXT NOT NULL,
+	type    TEXT NOT NULL,
+	ref     TEXT NOT NULL,
+	time    INTEGER NOT NULL,
+	event   TEXT NOT NULL,
+	region  TEXT NOT NULL,
+	body    TEXT NOT NULL,
+	PRIMARY KEY (account, type, ref, time, event)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX trail_calls_time ON trail_calls (time);
 `}

@@ -28,6 +28,7 @@ const applicationID = 0x6b676462
 type Store struct {
 	write *sql.DB // one connection: SQLite has one writer anyway, and waiting here is fair
 	read  *sql.DB
+	path  string
 
 	requests        chan request // for commits
 	closing, closed chan struct{}
@@ -54,7 +55,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	s := &Store{requests: make(chan request), closing: make(chan struct{}), closed: make(chan struct{})}
+	s := &Store{path: path, requests: make(chan request), closing: make(chan struct{}), closed: make(chan struct{})}
 	if s.write, err = open(path, 1); err != nil {
 		return nil, err
 	}

@@ -41,6 +41,20 @@ func TestWork(t *testing.T) {
 	})
 }
 
+func TestItemsConformance(t *testing.T) {
+	storetest.RunItems(t, func(t *testing.T) func() storetest.Items {
+		path := filepath.Join(t.TempDir(), "knowngood.db")
+		return func() storetest.Items {
+			s, err := sqlite.Open(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { s.Close() })
+			return s
+		}
+	})
+}
+
 func TestOtherFilesAreRefused(t *testing.T) {
 	dir := t.TempDir()
 	text := filepath.Join(dir, "notes.txt")

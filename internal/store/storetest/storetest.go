@@ -5,7 +5,6 @@ package storetest
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,8 +48,6 @@ type Findings interface {
 	Findings(ctx context.Context) ([]knowngood.Finding, error)
 	PutEvaluation(ctx context.Context, e knowngood.Evaluation) error
 	Evaluations(ctx context.Context) ([]knowngood.Evaluation, error)
-	PutItem(ctx context.Context, r knowngood.Resource) (bool, error)
-	History(ctx context.Context, k knowngood.ResourceKey) ([]knowngood.Resource, error)
 }
 
 // Store is a whole store.
@@ -303,25 +300,6 @@ func Run(t *testing.T, newDatabase func(t *testing.T) (open func() Store)) {
 			must(t, err)
 			if len(got) != 2 || got[0].By != "bob" || got[1].By != "ann" || got[1].Approved {
 				t.Errorf("%+v: a person's later decision takes the place of the earlier one", got)
-			}
-		}},
-		{"items keep what changed", func(t *testing.T, open func() Store) {
-			s := open()
-			item := knowngood.Resource{AccountID: volume.Account, Region: volume.Region, Type: volume.Type, ID: volume.ID, Configuration: map[string]any{"encrypted": false}}
-			for i, c := range []struct{ encrypted, changed bool }{{false, true}, {false, false}, {true, true}, {false, true}} {
-				item.CaptureTime = start.Add(time.Duration(i) * time.Minute)
-				item.StateID = fmt.Sprint(i)
-				item.Configuration = map[string]any{"encrypted": c.encrypted}
-				changed, err := s.PutItem(ctx, item)
-				must(t, err)
-				if changed != c.changed {
-					t.Errorf("item %d: changed %v, want %v", i, changed, c.changed)
-				}
-			}
-			h, err := s.History(ctx, volume)
-			must(t, err)
-			if len(h) != 3 || h[0].StateID != "3" || h[2].StateID != "0" {
-				t.Errorf("history %+v", h)
 			}
 		}},
 		{"evaluations keep the latest", func(t *testing.T, open func() Store) {
