@@ -68,9 +68,9 @@ func KindOf(err error) Kind {
 
 // Position is a place in a file that the user wrote.
 type Position struct {
-	File string
-	Line int // from 1
-	Col  int // from 1; 0: not known
+	File string `json:"file"`
+	Line int    `json:"line,omitempty"` // from 1; 0: not known
+	Col  int    `json:"col,omitempty"`  // from 1; 0: not known
 }
 
 // String is the position as file:line or file:line:column.

@@ -77,6 +77,8 @@ type Finding struct {
 	Updated    time.Time    `json:"updated"`
 	Closed     *time.Time   `json:"closed,omitempty"`
 	Reason     string       `json:"reason,omitempty"` // why it is in this state
+	// Declared is where a template declares the resource, in a scan of one.
+	Declared *Position `json:"declared,omitempty"`
 	// MovedFrom is the resource that the finding was opened on, when a
 	// remediation replaced it: the finding then follows the replacement.
 	MovedFrom *ResourceKey `json:"movedFrom,omitempty"`

@@ -8,5 +8,5 @@ import "embed"
 
 // FS is the content, one folder for each kind.
 //
-//go:embed entries operations packs prices rates resources rules runbooks scenarios
+//go:embed entries operations packs prices proactive rates resources rules runbooks scenarios
 var FS embed.FS

@@ -74,6 +74,10 @@ func (o governanceOptions) load(place knowngood.Place) (*governance, error) {
 	if err != nil {
 		return nil, err
 	}
+	lib, own, err := o.withOwnRules(lib)
+	if err != nil {
+		return nil, err
+	}
 	files, err := o.files()
 	if err != nil {
 		return nil, err
@@ -101,7 +105,11 @@ func (o governanceOptions) load(place knowngood.Place) (*governance, error) {
 		}
 		g.notes = append(g.notes, u.excluded...)
 	}
-	g.rules, err = rule.NewSet(m.active)
+	unasked, err := inForce(own, m.active)
+	if err != nil {
+		return nil, err
+	}
+	g.rules, err = rule.NewSet(append(m.active, unasked...))
 	return g, err
 }
 
@@ -336,7 +344,7 @@ func templatesAt(p string) ([]templateFile, error) {
 		return []templateFile{{p, data, true}}, nil
 	}
 	found, err := readTemplates(os.DirFS(p), ".", p)
-	if err == nil && len(found) == 0 {
+	if err == nil && len(found) == 0 && !hasRules(p) {
 		err = knowngood.E(knowngood.Invalid, "read the governance", "%s has no template (*.yaml, *.yml, *.json)", p)
 	}
 	return found, err

@@ -189,7 +189,7 @@ func printNext(w io.Writer, found []knowngood.Finding) {
 		}
 	}
 	for _, f := range found {
-		if f.State == knowngood.FindingOpen || f.State == knowngood.FindingUnverified {
+		if f.Declared == nil && (f.State == knowngood.FindingOpen || f.State == knowngood.FindingUnverified) {
 			fmt.Fprintf(w, "next: knowngood plan %s  (reads only; it shows what the fix would do)\n", f.ID)
 			return
 		}

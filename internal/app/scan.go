@@ -18,6 +18,7 @@ import (
 type scanOptions struct {
 	awsOptions
 	governanceOptions
+	proactiveOptions
 	reportOptions
 	historyOptions
 	sourceOption
@@ -41,7 +42,10 @@ A scan that is interrupted keeps what it has read for an hour: --resume goes on
 with it. --estimate says what a scan would call, and starts nothing.
 
 One scan writes several reports: --report sarif=scan.sarif --report html=scan.html
-beside the table, or what --output says, on stdout.`,
+beside the table, or what --output says, on stdout.
+
+With --template or --terraform-plan it judges what a file would deploy instead, and
+calls nothing: no account and no credentials are needed.`,
 		Args: noArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runScan(cmd.Context(), s, o) },
 	}
@@ -51,6 +55,7 @@ beside the table, or what --output says, on stdout.`,
 	cmd.Flags().BoolVar(&o.resume, "resume", false, "go on with a scan that was interrupted within the last hour")
 	cmd.Flags().BoolVar(&o.estimate, "estimate", false, "say how many calls a scan would make, how long it would take, and which calls are billed; start nothing")
 	o.governanceOptions.register(cmd)
+	o.proactiveOptions.register(cmd)
 	o.reportOptions.register(cmd)
 	o.historyOptions.register(cmd)
 	o.sourceOption.register(cmd)
@@ -75,6 +80,12 @@ func runScan(ctx context.Context, s Streams, o scanOptions) error {
 	}
 	if len(asked) > 0 {
 		o.region = asked[0]
+	}
+	if o.given() {
+		if len(asked) > 1 || o.estimate {
+			return knowngood.E(knowngood.Usage, "", "what a file would deploy is judged for one Region, and calls nothing")
+		}
+		return runProactive(ctx, s, o)
 	}
 	ses, err := o.open(ctx)
 	if err != nil {

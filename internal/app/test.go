@@ -29,7 +29,8 @@ func newTest(s Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test [DIR|FILE…]",
 		Short: "Run offline tests of packs, rules, remediations and runbooks",
-		Long: `Runs the tests of the files *.test.yaml, each in an AWS account in memory of its
+		Long: `Runs the tests that the rules in folders named rules hold, and those of the files
+*.test.yaml, each of these in an AWS account in memory of its
 own: given an estate, when it is scanned or fixed, then verdicts, calls and the
 state in the end must be so. Nothing outside this process is called. Exit code 1:
 a test failed.`,
@@ -59,6 +60,19 @@ func runTests(ctx context.Context, s Streams, o testOptions, args []string) erro
 	var results []testResult
 	failed := 0
 	for _, file := range files {
+		if isRuleFile(file) {
+			ruleResults, err := runRuleTests(s.Out, o, file)
+			if err != nil {
+				return err
+			}
+			for _, r := range ruleResults {
+				if len(r.wrong) > 0 {
+					failed++
+				}
+			}
+			results = append(results, ruleResults...)
+			continue
+		}
 		f, err := readTrials(file)
 		if err != nil {
 			return &knowngood.Error{Kind: knowngood.Invalid, Op: "read the tests", Err: err}
@@ -113,7 +127,7 @@ func findTests(args []string) ([]string, error) {
 				return err
 			case d.IsDir() && path != arg && strings.HasPrefix(d.Name(), "."):
 				return filepath.SkipDir
-			case !d.IsDir() && (path == arg || strings.HasSuffix(path, ".test.yaml") || strings.HasSuffix(path, ".test.yml")):
+			case !d.IsDir() && (path == arg || strings.HasSuffix(path, ".test.yaml") || strings.HasSuffix(path, ".test.yml") || isRuleFile(path)):
 				files = append(files, path)
 			}
 			return nil
@@ -123,7 +137,7 @@ func findTests(args []string) ([]string, error) {
 		}
 	}
 	if len(files) == 0 {
-		return nil, knowngood.E(knowngood.Usage, "find the tests", "there is no *.test.yaml in %s", strings.Join(args, ", "))
+		return nil, knowngood.E(knowngood.Usage, "find the tests", "there is no *.test.yaml, and no rule in a folder named rules, in %s", strings.Join(args, ", "))
 	}
 	slices.Sort(files)
 	return slices.Compact(files), nil

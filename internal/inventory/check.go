@@ -27,6 +27,7 @@ type checker struct {
 	under    string   // where the type begins in the file
 	vars     []string // of templates
 	omit     bool     // lists that are not there
+	planned  bool     // the mapping is of a template's properties, which no model describes
 	root     ast.Node
 	problems []error
 }

@@ -62,10 +62,11 @@ func (c *checker) keyed(place string, s *awsapi.Shape, raw map[string]any) value
 			c.add(place, "no further key", "$first stands alone")
 		}
 	case k.object:
-		if k.form != "" && k.form != "text" || k.values != nil || k.otherwise != nil || k.open {
+		if k.form != "" && k.form != "text" || k.values != nil || k.otherwise != nil && !c.planned || k.open {
 			c.add(place, "members, or how one value is written", "the mapping has both")
 		}
 		c.members(place, &k.value, k.shape, raw)
+	case k.constant != nil || k.none:
 	case k.from == "":
 		c.add(place, "$from, $each or $first, or the members of an object", "the mapping says of nothing what it is made of")
 	default:
@@ -82,6 +83,10 @@ func (c *checker) key(place string, s *awsapi.Shape, k *keyed, key string, arg a
 		c.source(place, s, k, key, arg)
 	case "$key":
 		p, _ := arg.(string)
+		if c.planned {
+			k.key = p
+			return
+		}
 		if k.from == "" || p == "" || k.each && k.many != awsapi.List || !k.each && k.shape != nil && k.shape.Type != awsapi.Structure {
 			c.add(place, "a path in the elements of a list, which $each names, or in what $from names", "$key is %v", arg)
 			return
@@ -90,7 +95,10 @@ func (c *checker) key(place string, s *awsapi.Shape, k *keyed, key string, arg a
 		k.key, k.list = p, false
 	case "$as":
 		k.form, _ = arg.(string)
-		if k.as = forms[k.form]; k.as == nil {
+		if k.as = forms[k.form]; k.as == nil && c.planned {
+			k.as = plannedForms[k.form]
+		}
+		if k.as == nil {
 			c.add(place, strings.Join(slices.Sorted(maps.Keys(forms)), ", "), "$as is %v", arg)
 		}
 	case "$values":
@@ -106,7 +114,11 @@ func (c *checker) key(place string, s *awsapi.Shape, k *keyed, key string, arg a
 		if k.open, _ = arg.(bool); !k.open {
 			c.add(place, "true", "$notSecret is %v", arg)
 		}
-	case "$first":
+	case "$first", "$concat":
+		k.concat = key == "$concat"
+		if k.concat && !c.planned {
+			c.add(place, "$first", "$concat is for templates alone")
+		}
 		list, _ := arg.([]any)
 		if len(list) == 0 {
 			c.add(place, "a list of mappings", "$first is %v", arg)
@@ -114,6 +126,25 @@ func (c *checker) key(place string, s *awsapi.Shape, k *keyed, key string, arg a
 		k.first = make([]value, 0, len(list))
 		for i, raw := range list {
 			k.first = append(k.first, c.value(place+"/"+strconv.Itoa(i), s, raw))
+		}
+	case "$absent":
+		if k.absent, _ = arg.(string); !c.planned || k.absent == "" {
+			c.add(place, "why the value is not known where the template has none", "$absent is %v", arg)
+		}
+	case "$given":
+		if k.given, _ = arg.(string); !c.planned || k.given == "" {
+			c.add(place, "why the value is not known where the template has one", "$given is %v", arg)
+		}
+	case "$present", "$decode", "$list", "$unset", "$none":
+		on, _ := arg.(bool)
+		if !c.planned || !on {
+			c.add(place, "true", "%s is %v", key, arg)
+		}
+		k.present, k.decode = k.present || key == "$present", k.decode || key == "$decode"
+		k.wrap, k.unset, k.none = k.wrap || key == "$list", k.unset || key == "$unset", k.none || key == "$none"
+	case "$constant":
+		if k.constant = integer(arg); !c.planned || k.constant == nil {
+			c.add(place, "a value", "$constant is %v", arg)
 		}
 	default:
 		c.add(place, "$from, $each, $key, $first, $as, $values, $default or $notSecret", "the key %s is not known", key)

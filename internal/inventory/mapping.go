@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/knowngood/knowngood/internal/planned"
 )
 
 // value makes a value of an item from an answer. In the table it is a path, for
@@ -25,8 +27,17 @@ type value struct {
 	as        func(any) any  // how it is written; nil: as it is
 	values    map[string]any // what a word of the API is in the item
 	otherwise any            // the value where the answer has none
+	absent    string         // why the value is not known where the answer has none; empty: it is absent
+	constant  any            // the value, whatever the answer has
+	given     string         // why the value is not known where the answer has one
+	present   bool           // the value says whether the answer has one
+	decode    bool           // from is a JSON text, and the members' paths start in what it holds
+	wrap      bool           // the value is a list of the one
+	none      bool           // there is none before it is made
+	unset     bool           // what the plan leaves to the provider is absent
 
-	first []value // the first of them that gives something; all else is then empty
+	first  []value // the first of them that gives something; all else is then empty
+	concat bool    // the lists that all of first give, one after the other
 }
 
 type member struct {
@@ -60,21 +71,64 @@ func (v *value) paths(prefix string) []string {
 	}
 	for i := range v.members {
 		out = append(out, v.members[i].paths(prefix+"."+v.members[i].name)...)
+		if strings.Contains(v.key, "{") { // of a template: a rule reads it by key, or by all
+			out = append(out, v.members[i].paths(prefix+".*."+v.members[i].name)...)
+		}
 	}
 	return out
 }
 
 // make makes the value; nil where the answer has nothing for it.
 func (v *value) make(answer any) any {
+	made := v.made(answer)
+	if _, unknown := made.(planned.Unknown); v.wrap && made != nil && !unknown {
+		return []any{made}
+	}
+	return made
+}
+
+func (v *value) made(answer any) any {
+	var all []any
 	for i := range v.first {
-		if made := v.first[i].make(answer); made != nil {
+		made := v.first[i].make(answer)
+		list, isList := made.([]any)
+		switch {
+		case made == nil:
+		case v.concat && isList:
+			all = append(all, list...)
+		default:
 			return made
 		}
 	}
+	if v.concat {
+		return all
+	}
 	found := at(answer, v.from)
+	unknown, isUnknown := found.(planned.Unknown)
+	if isUnknown && unknown.Unset && (v.otherwise != nil || v.absent != "" || v.unset) {
+		found, isUnknown = nil, false
+	}
+	if text, ok := found.(string); ok && v.decode {
+		if found = forms["json"](text); found == text {
+			found, unknown, isUnknown = nil, planned.Unknown{Why: v.from + " is no JSON"}, true
+		}
+		found = plain(found)
+	}
 	switch {
 	case v.first != nil:
 		return nil
+	case v.none:
+		return nil
+	case v.constant != nil:
+		return v.constant
+	case isUnknown:
+		return unknown
+	case found != nil && v.given != "":
+		return planned.Unknown{Why: v.given}
+	case v.present:
+		return found != nil
+	case found == nil && v.absent != "":
+		return planned.Unknown{Why: v.absent}
 	case found == nil && v.otherwise != nil:
 		return v.otherwise
 	case found == nil && v.list:
@@ -95,9 +149,14 @@ func (v *value) make(answer any) any {
 	}
 	list, _ := found.([]any)
 	if v.key != "" {
+		for _, e := range list {
+			if unknown, ok := at(e, v.key).(planned.Unknown); ok {
+				return unknown
+			}
+		}
 		return v.entries(func(yield func(string, any) bool) {
 			for _, e := range list {
-				if key, ok := at(e, v.key).(string); ok && !yield(key, e) {
+				if key, ok := v.keyOf(e); ok && !yield(key, e) {
 					return
 				}
 			}
@@ -110,6 +169,16 @@ func (v *value) make(answer any) any {
 		}
 	}
 	return out
+}
+
+// keyOf is the key that an element of a list has.
+func (v *value) keyOf(element any) (string, bool) {
+	if strings.Contains(v.key, "{") {
+		key, ok := fill(v.key, nil, element)
+		return strings.TrimPrefix(key, "/"), ok
+	}
+	key, ok := at(element, v.key).(string)
+	return key, ok
 }
 
 // entries makes a map of the values of its elements.
@@ -138,6 +207,9 @@ func (v *value) one(found any) any {
 		return nil // an object that only the item has, with nothing in it
 	}
 	if v.as != nil {
+		if unknown, ok := planned.Find(out); ok {
+			return unknown
+		}
 		return v.as(out)
 	}
 	return out
@@ -145,12 +217,24 @@ func (v *value) one(found any) any {
 
 // write gives a value that is taken over as an item has it.
 func (v *value) write(found any) any {
-	if s, ok := found.(string); ok {
-		if word, ok := v.values[s]; ok {
+	switch word := found.(type) {
+	case string:
+		if word, ok := v.values[word]; ok {
+			return word
+		}
+	case bool:
+		if word, ok := v.values[strconv.FormatBool(word)]; ok {
+			return word
+		}
+	case int64:
+		if word, ok := v.values[strconv.FormatInt(word, 10)]; ok {
 			return word
 		}
 	}
 	if v.as != nil {
+		if unknown, ok := planned.Find(found); ok {
+			return unknown
+		}
 		found = v.as(found)
 	}
 	return plain(found)
@@ -194,6 +278,47 @@ var forms = map[string]func(any) any{
 			if d.Decode(&parsed) == nil && !d.More() {
 				return parsed
 			}
+		}
+		return v
+	},
+}
+
+// plannedForms are further forms, of what templates write as they like.
+var plannedForms = map[string]func(any) any{
+	"csv": func(v any) any {
+		s, ok := v.(string)
+		if !ok {
+			return v
+		}
+		list := []any{}
+		for part := range strings.SplitSeq(s, ",") {
+			list = append(list, strings.TrimSpace(part))
+		}
+		return list
+	},
+	"boolean": func(v any) any {
+		if s, ok := v.(string); ok {
+			switch strings.ToLower(s) {
+			case "true":
+				return true
+			case "false":
+				return false
+			}
+		}
+		return v
+	},
+	"string": func(v any) any {
+		switch v := v.(type) {
+		case bool:
+			return strconv.FormatBool(v)
+		case int64:
+			return strconv.FormatInt(v, 10)
+		case []any, map[string]any:
+			raw, err := json.Marshal(plain(v))
+			if err != nil {
+				return v // it came from JSON or YAML
+			}
+			return string(raw)
 		}
 		return v
 	},

@@ -3,23 +3,42 @@ package inventory
 import (
 	"math"
 	"strings"
+
+	"github.com/knowngood/knowngood/internal/planned"
 )
 
 // Paths lead through an answer's members, as Placement.AvailabilityZone. A
 // member with [] passes its list's elements on: Reservations[].Instances gives
-// the instances of all reservations. "." is the value itself.
+// the instances of all reservations. "." is the value itself. What is not known
+// of a plan has members that aren't known either.
 
 // at is the value at a path; nil where there is none.
 func at(v any, path string) any {
 	if path == "" || path == "." {
 		return v
 	}
+	if unknown, ok := v.(planned.Unknown); ok {
+		return unknown
+	}
 	m, ok := v.(map[string]any)
 	if !ok {
 		return nil
 	}
 	name, rest, _ := strings.Cut(path, ".")
+	if key, first := strings.CutSuffix(name, "[0]"); first { // a block of Terraform, which is a list of one
+		list, ok := m[key].([]any)
+		if !ok {
+			return at(m[key], rest)
+		}
+		if len(list) == 0 {
+			return nil
+		}
+		return at(list[0], rest)
+	}
 	key, each := strings.CutSuffix(name, "[]")
+	if unknown, ok := m[key].(planned.Unknown); ok {
+		return unknown
+	}
 	if !each {
 		return at(m[key], rest)
 	}

@@ -217,6 +217,9 @@ func sarifResultOf(res *Result, rule int) sarifResult {
 	if f := res.Finding; f != nil {
 		out.Properties["findingState"] = f.State
 	}
+	if f := res.Finding; f != nil && f.Declared != nil && len(out.Locations) > 0 {
+		out.Locations[0].Physical = sarifPhysical{Artifact: sarifArtifact{URI: pathOf(strings.Split(f.Declared.File, "/")...)}, Region: sarifRegion{StartLine: max(f.Declared.Line, 1)}}
+	}
 	if res.Suppressed() {
 		out.Suppressions = []sarifSuppression{{Kind: "external", Status: "accepted", Justification: res.Finding.Reason}}
 	}

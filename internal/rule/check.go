@@ -13,14 +13,15 @@ import (
 func (d *Definition) Check() []error {
 	var failed []error
 	for i, t := range d.Tests {
-		if err := d.check1(t); err != nil {
+		if err := d.CheckTest(t); err != nil {
 			failed = append(failed, fmt.Errorf("%s: test %d, %s: %w", d.Identifier, i+1, t.Name, err))
 		}
 	}
 	return failed
 }
 
-func (d *Definition) check1(t Test) error {
+// CheckTest runs one of the rule's tests; the error says how it failed.
+func (d *Definition) CheckTest(t Test) error {
 	r, err := Compile(d, t.Parameters)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"path"
 	"regexp"
@@ -140,6 +141,23 @@ func (l *Library) Rule(identifier string) (*Definition, bool) {
 
 // Rules gives all definitions in the order of their identifiers.
 func (l *Library) Rules() []*Definition { return slices.Clone(l.all) }
+
+// With gives the library with the rules of another. The error names a rule that
+// both have.
+func (l *Library) With(other *Library) (*Library, error) {
+	out := &Library{byIdentifier: maps.Clone(l.byIdentifier), byName: maps.Clone(l.byName), all: slices.Clone(l.all)}
+	for _, d := range other.all {
+		for _, have := range []*Definition{l.byIdentifier[d.Identifier], l.byName[d.Name]} {
+			if have != nil {
+				return nil, &knowngood.FileError{Position: knowngood.Position{File: d.File, Line: 1}, Problem: fmt.Sprintf("the rule %s, %s, is there already", d.Identifier, d.Name), Want: "another identifier and name"}
+			}
+		}
+		out.byIdentifier[d.Identifier], out.byName[d.Name] = d, d
+		out.all = append(out.all, d)
+	}
+	slices.SortFunc(out.all, func(a, b *Definition) int { return strings.Compare(a.Identifier, b.Identifier) })
+	return out, nil
+}
 
 // maxRuleBytes bounds a rule's file.
 const maxRuleBytes = 256 << 10

@@ -115,6 +115,9 @@ func (s *Set) Reads() map[string][]string {
 	return out
 }
 
+// On are the rules that look at a type, sorted by name.
+func (s *Set) On(resourceType string) []Active { return slices.Clone(s.byType[resourceType]) }
+
 // Readers are the rules that look resources of a type up, sorted by name: those
 // to evaluate again when one of them changes.
 func (s *Set) Readers(resourceType string) []Active {
