@@ -2,11 +2,10 @@ package sandbox
 
 import (
 	"fmt"
-	"regexp"
 	"time"
 )
 
-var twelveDigits = regexp.MustCompile(`^[0-9]{12}$`)
+var twelveDigits = patternOf(`^[0-9]{12}$`)
 
 // AccountOptions describes one more account of a sandbox.
 type AccountOptions struct {

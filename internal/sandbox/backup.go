@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -105,7 +104,7 @@ func (c *call) vaultOut(name string, v backupVault, at time.Time) object {
 	return out
 }
 
-var vaultName = regexp.MustCompile(`^[a-zA-Z0-9_-]{2,50}$`)
+var vaultName = patternOf(`^[a-zA-Z0-9_-]{2,50}$`)
 
 func createBackupVault(c *call) (map[string]any, error) {
 	name := c.str("BackupVaultName")

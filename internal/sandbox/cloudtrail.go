@@ -3,7 +3,6 @@ package sandbox
 import (
 	"cmp"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,9 +39,9 @@ type cloudTrail struct {
 const maxTrails = 5
 
 var (
-	trailName    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,126}[A-Za-z0-9]$`)
-	trailNearby  = regexp.MustCompile(`[._-]{2}`)
-	trailAddress = regexp.MustCompile(`^\d+\.\d+\.\d+\.\d+$`)
+	trailName    = patternOf(`^[A-Za-z0-9][A-Za-z0-9._-]{1,126}[A-Za-z0-9]$`)
+	trailNearby  = patternOf(`[._-]{2}`)
+	trailAddress = patternOf(`^\d+\.\d+\.\d+\.\d+$`)
 )
 
 // readOnly says whether the call changes nothing.

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,8 +17,8 @@ type statistic struct {
 
 var (
 	basicStatistics = []string{"SampleCount", "Average", "Sum", "Minimum", "Maximum"}
-	percentileText  = regexp.MustCompile(`^p(\d{1,2}(?:\.\d{1,10})?|100)$`)
-	trimmedText     = regexp.MustCompile(`(?i)^(tm|tc|ts|wm|pr)[(\d]|^IQM$`)
+	percentileText  = patternOf(`^p(\d{1,2}(?:\.\d{1,10})?|100)$`)
+	trimmedText     = patternOf(`(?i)^(tm|tc|ts|wm|pr)[(\d]|^IQM$`)
 )
 
 // parseStatistic reads a statistic's name.
@@ -132,7 +131,7 @@ type metricQuery struct {
 	returned   bool
 }
 
-var queryID = regexp.MustCompile(`^[a-z][a-zA-Z0-9_]{0,254}$`)
+var queryID = patternOf(`^[a-z][a-zA-Z0-9_]{0,254}$`)
 
 const (
 	maxQueries    = 500

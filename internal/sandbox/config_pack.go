@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +39,7 @@ type packTemplate struct {
 }
 
 // shortRef is YAML's short form of a reference.
-var shortRef = regexp.MustCompile(`!Ref\s+["']?([\w:]+)["']?`)
+var shortRef = patternOf(`!Ref\s+["']?([\w:]+)["']?`)
 
 // packScope resolves a template's references.
 type packScope struct {
@@ -136,7 +135,7 @@ func (p *packScope) function(name string, arg any, deep int) (any, error) {
 // packRules gives the settings of a template's rules, by their names there.
 func (c *call) packRules(body string, given map[string]string) (map[string]object, error) {
 	var t packTemplate
-	if err := yaml.Unmarshal([]byte(shortRef.ReplaceAllString(body, "{Ref: \"$1\"}")), &t); err != nil {
+	if err := yaml.Unmarshal([]byte(shortRef().ReplaceAllString(body, "{Ref: \"$1\"}")), &t); err != nil {
 		return nil, fmt.Errorf("the template can't be read: %w", err)
 	}
 	p := &packScope{t, map[string]string{"AWS::AccountId": c.who.Account, "AWS::Region": c.region, "AWS::Partition": "aws"}}

@@ -3,7 +3,6 @@ package sandbox
 import (
 	_ "embed"
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -33,8 +32,8 @@ const (
 var managedRules string
 
 var (
-	guardRuntime = regexp.MustCompile(`^guard-2\.x\.x$`)
-	functionARN  = regexp.MustCompile(`^arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:([a-zA-Z0-9-_]+)$`)
+	guardRuntime = patternOf(`^guard-2\.x\.x$`)
+	functionARN  = patternOf(`^arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:([a-zA-Z0-9-_]+)$`)
 )
 
 func (c *call) configRuleARN(r configRule) string {

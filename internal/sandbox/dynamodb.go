@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -52,7 +51,7 @@ type dynamoTable struct {
 	Days     int64     `json:"recoveryDays,omitempty"`
 }
 
-var tableName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,255}$`)
+var tableName = patternOf(`^[a-zA-Z0-9_.-]{3,255}$`)
 
 // unsimulated refuses a call that has members which the sandbox would have to
 // ignore.

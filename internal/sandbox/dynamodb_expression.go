@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +21,7 @@ type expression struct {
 // Guide, "Service, account, and table quotas".
 const maxExpressionSize = 4096
 
-var tokenForm = regexp.MustCompile(`^\s*([#:]?\w+|<>|<=|>=|[=<>(),.\[\]+-])`)
+var tokenForm = patternOf(`^\s*([#:]?\w+|<>|<=|>=|[=<>(),.\[\]+-])`)
 
 // expression begins to read a member of the input; false: it isn't there.
 func (c *call) expression(member string) (*expression, bool) {
@@ -125,7 +124,7 @@ func (x *expression) path() path {
 	return p
 }
 
-var nameForm = regexp.MustCompile(`^[A-Za-z_]\w*$`)
+var nameForm = patternOf(`^[A-Za-z_]\w*$`)
 
 func (x *expression) name() string {
 	t := x.next()

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"math/big"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -33,7 +32,7 @@ func attribute(v any) (kind string, value any) {
 	return "", nil
 }
 
-var number = regexp.MustCompile(`^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$`)
+var number = patternOf(`^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$`)
 
 // numeric reads a number, exactly. DynamoDB's have up to 38 digits.
 func numeric(text string) (*big.Rat, bool) {

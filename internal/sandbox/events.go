@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -42,8 +41,8 @@ const (
 )
 
 var (
-	eventRuleName = regexp.MustCompile(`^[.\-_A-Za-z0-9]{1,64}$`)
-	eventBusName  = regexp.MustCompile(`^[/.\-_A-Za-z0-9]{1,256}$`)
+	eventRuleName = patternOf(`^[.\-_A-Za-z0-9]{1,64}$`)
+	eventBusName  = patternOf(`^[/.\-_A-Za-z0-9]{1,256}$`)
 )
 
 // enabled says whether a rule matches events or keeps its schedule.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -47,7 +46,7 @@ type accessKey struct {
 	UsedService string    `json:"lastUsedService,omitempty"`
 }
 
-var sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+var sessionName = patternOf(`^[\w+=,.@-]{2,64}$`)
 
 // wording is an error as AWS words it, without its code.
 func wording(err error) string {
@@ -83,8 +82,8 @@ func limited(quota string, n int) error {
 func (c *call) iamID(prefix string) string { return strings.ToUpper(c.id(prefix, 17)) }
 
 var (
-	entityName = regexp.MustCompile(`^[\w+=,.@-]{1,128}$`)
-	entityPath = regexp.MustCompile(`^/([\x21-\x7e]+/)?$`)
+	entityName = patternOf(`^[\w+=,.@-]{1,128}$`)
+	entityPath = patternOf(`^/([\x21-\x7e]+/)?$`)
 )
 
 // newEntity checks a new entity's name and path, and gives the path.

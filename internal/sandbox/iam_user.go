@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -202,7 +201,7 @@ func createDevice(c *call) (map[string]any, error) {
 	return object{"VirtualMFADevice": object{"SerialNumber": serial, "Base32StringSeed": []byte(strings.ToUpper(c.id("", 32)))}}, nil
 }
 
-var mfaCode = regexp.MustCompile(`^[0-9]{6}$`)
+var mfaCode = patternOf(`^[0-9]{6}$`)
 
 func enableDevice(c *call) (map[string]any, error) {
 	rec, _, name, err := c.findUser(c.now)

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -47,8 +46,8 @@ type function struct {
 const functionChange = 3 * time.Second
 
 var (
-	functionName = regexp.MustCompile(`^[a-zA-Z0-9-_]{1,64}$`)
-	functionRole = regexp.MustCompile(`^arn:aws:iam::\d{12}:role/[a-zA-Z_0-9+=,.@\-_/]+$`)
+	functionName = patternOf(`^[a-zA-Z0-9-_]{1,64}$`)
+	functionRole = patternOf(`^arn:aws:iam::\d{12}:role/[a-zA-Z_0-9+=,.@\-_/]+$`)
 )
 
 func lambdaInvalid(format string, args ...any) error {

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -106,9 +105,9 @@ func (c *call) givenDBSettings() structure {
 }
 
 var (
-	dbName   = regexp.MustCompile(`^[a-z](-?[a-z0-9])*$`)
-	dbClass  = regexp.MustCompile(`^db\.[a-z0-9-]+\.[a-z0-9]+$`)
-	dbWindow = regexp.MustCompile(`^(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):([0-5]\d)-(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):([0-5]\d)$`)
+	dbName   = patternOf(`^[a-z](-?[a-z0-9])*$`)
+	dbClass  = patternOf(`^db\.[a-z0-9-]+\.[a-z0-9]+$`)
+	dbWindow = patternOf(`^(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):([0-5]\d)-(mon|tue|wed|thu|fri|sat|sun):([01]\d|2[0-3]):([0-5]\d)$`)
 )
 
 // checkDB says what is wrong with an instance's settings.

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -22,7 +21,7 @@ type dbSnapshot struct {
 }
 
 // A snapshot of AWS's own has a name with colons; such a name can't be given.
-var dbSnapshotName = regexp.MustCompile(`^[A-Za-z](-?[A-Za-z0-9])*$`)
+var dbSnapshotName = patternOf(`^[A-Za-z](-?[A-Za-z0-9])*$`)
 
 func (s dbSnapshot) encrypted() bool { return s.Settings.bool("StorageEncrypted") }
 

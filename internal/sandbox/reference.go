@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -22,7 +21,7 @@ type scope struct {
 // choice is the index by which a reference chooses from a list.
 const choice = "any"
 
-var reference = regexp.MustCompile(`\{\{\s*([\w-]+(?:\.[\w-]+)*)\s*\}\}`)
+var reference = patternOf(`\{\{\s*([\w-]+(?:\.[\w-]+)*)\s*\}\}`)
 
 // Resolve puts answers where a value refers to them, as {{name.Path.0.Member}}. A reference that is all of
 // a text keeps its type.
@@ -68,7 +67,7 @@ func (s *scope) text(text string) (any, error) {
 		return s.find(m[1], text)
 	}
 	var failed error
-	out := reference.ReplaceAllStringFunc(text, func(m string) string {
+	out := reference().ReplaceAllStringFunc(text, func(m string) string {
 		v, err := s.find(reference.FindStringSubmatch(m)[1], m)
 		failed = first(failed, err)
 		return fmt.Sprint(v)

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -32,11 +31,11 @@ type bucket struct {
 	Documents  map[string]structure `json:"documents,omitempty"`  // see s3Documents
 }
 
-var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+var bucketName = patternOf(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // Source: Amazon S3 User Guide, "General purpose bucket naming rules".
 var (
-	ipName           = regexp.MustCompile(`^\d+\.\d+\.\d+\.\d+$`)
+	ipName           = patternOf(`^\d+\.\d+\.\d+\.\d+$`)
 	reservedPrefixes = []string{"xn--", "sthree-", "amzn-s3-demo-"}
 	reservedSuffixes = []string{"-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"}
 )

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -113,8 +112,8 @@ func importFindings(c *call) (map[string]any, error) {
 }
 
 var (
-	productARN  = regexp.MustCompile(`^arn:aws[a-z-]*:securityhub:([a-z0-9-]+):(\d{12})?:product/([^/]+)/[^/]+$`)
-	findingTime = regexp.MustCompile(`^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:?\d\d)$`)
+	productARN  = patternOf(`^arn:aws[a-z-]*:securityhub:([a-z0-9-]+):(\d{12})?:product/([^/]+)/[^/]+$`)
+	findingTime = patternOf(`^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:?\d\d)$`)
 	// findingSpaces are the namespaces of finding types. Source: AWS Security Hub
 	// User Guide, "Types taxonomy for ASFF".
 	findingSpaces = []string{"Software and Configuration Checks", "TTPs", "Effects", "Unusual Behaviors", "Sensitive Data Identifications"}

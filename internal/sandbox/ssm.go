@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -207,7 +206,7 @@ func ssmTags(v any) (tagSet, error) {
 	return tags, nil
 }
 
-var instanceIDPattern = regexp.MustCompile(`^(i-(\w{8}|\w{17})|mi-\w{17})$`)
+var instanceIDPattern = patternOf(`^(i-(\w{8}|\w{17})|mi-\w{17})$`)
 
 var ssmHandlers = merged(documentHandlers, nodeHandlers, commandHandlers, patchHandlers, baselineHandlers, complianceHandlers, automationHandlers, parameterHandlers, windowHandlers, windowRunHandlers,
 	map[string]handler{

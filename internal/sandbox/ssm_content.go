@@ -99,9 +99,9 @@ func parseContent(v documentVersion) (documentContent, error) {
 }
 
 var (
-	stepName        = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
-	parameterOfType = regexp.MustCompile(`^(String|StringList|Boolean|Integer|MapList|StringMap|(List<)?AWS::[A-Za-z0-9:]+>?)$`)
-	parameterUse    = regexp.MustCompile(`\{\{\s*([A-Za-z0-9_]+)\s*\}\}`)
+	stepName        = patternOf(`^[a-zA-Z0-9_-]+$`)
+	parameterOfType = patternOf(`^(String|StringList|Boolean|Integer|MapList|StringMap|(List<)?AWS::[A-Za-z0-9:]+>?)$`)
+	parameterUse    = patternOf(`\{\{\s*([A-Za-z0-9_]+)\s*\}\}`)
 )
 
 // check says what is wrong with a document of a type, as far as Systems Manager
@@ -185,7 +185,7 @@ func (d documentContent) checkReferences(section string) error {
 	if err != nil {
 		return failure(400, "InvalidDocumentContent", "%v", err)
 	}
-	for _, m := range parameterUse.FindAllSubmatch(raw, -1) {
+	for _, m := range parameterUse().FindAllSubmatch(raw, -1) {
 		name := string(m[1])
 		if !slices.ContainsFunc(d.Parameters, func(p documentParameter) bool { return p.Name == name }) {
 			return failure(400, "InvalidDocumentContent", "Parameter %s is used and not defined.", name)

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,8 +47,8 @@ const (
 )
 
 var (
-	documentName        = regexp.MustCompile(`^[a-zA-Z0-9_\-.]{3,128}$`)
-	documentVersionName = regexp.MustCompile(`^[a-zA-Z0-9_\-.]{1,128}$`)
+	documentName        = patternOf(`^[a-zA-Z0-9_\-.]{3,128}$`)
+	documentVersionName = patternOf(`^[a-zA-Z0-9_\-.]{1,128}$`)
 )
 
 // documentPrefixes begin the names of AWS's own documents.

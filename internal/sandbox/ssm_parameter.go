@@ -47,8 +47,8 @@ const (
 )
 
 var (
-	parameterName  = regexp.MustCompile(`^[a-zA-Z0-9_.\-/]+$`)
-	parameterLabel = regexp.MustCompile(`^[a-zA-Z0-9_.\-]{1,100}$`)
+	parameterName  = patternOf(`^[a-zA-Z0-9_.\-/]+$`)
+	parameterLabel = patternOf(`^[a-zA-Z0-9_.\-]{1,100}$`)
 )
 
 func (p parameter) latest() parameterVersion { return p.Versions[len(p.Versions)-1] }
