@@ -8,7 +8,6 @@ import (
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/awsapi"
-	"github.com/knowngood/knowngood/internal/runbook"
 )
 
 // overlay is what the writes of a way would have changed: the resources that
@@ -217,7 +216,7 @@ func (e *exploration) finish(log []knowngood.LogEntry) (*knowngood.Plan, error) 
 		}
 		// In the document's order: the ways of a part came here in any order.
 		slices.SortStableFunc(b.calls, func(x, y knowngood.Call) int {
-			return e.number(x.Step) - e.number(y.Step)
+			return e.req.Document.Compare(x.Step, y.Step)
 		})
 		slices.Sort(b.when)
 		plan.Parts = append(plan.Parts, knowngood.PlanPart{Name: name, When: b.when, Calls: b.calls, Recovery: name != knowngood.MainPart && !b.branched})
@@ -229,10 +228,6 @@ func (e *exploration) finish(log []knowngood.LogEntry) (*knowngood.Plan, error) 
 	var err error
 	plan.Hash, err = HashPlan(plan)
 	return plan, err
-}
-
-func (e *exploration) number(step string) int {
-	return slices.IndexFunc(e.req.Document.Steps(), func(s *runbook.Step) bool { return s.Name == step })
 }
 
 // risk is the worst of what a run may do that nothing goes wrong in: what the

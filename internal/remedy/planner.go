@@ -51,7 +51,11 @@ const (
 // document that refuses, by an assertion on the live resource, is an error of
 // kind Refused that says why.
 func (p *Planner) Plan(ctx context.Context, req PlanRequest) (*knowngood.Plan, error) {
-	params, err := req.Document.BindParameters(req.Parameters)
+	given, err := req.Document.WithStore(ctx, req.Parameters, p.stored)
+	if err != nil {
+		return nil, err
+	}
+	params, err := req.Document.BindParameters(given)
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +88,23 @@ func (p *Planner) Plan(ctx context.Context, req PlanRequest) (*knowngood.Plan, e
 		}
 	}
 	return e.finish(w.run.Log())
+}
+
+// stored reads a value of Parameter Store.
+func (p *Planner) stored(ctx context.Context, name string) (any, error) {
+	return runbook.StoreValue(ctx, planReads{p}, name)
+}
+
+// planReads is a caller that makes the planner's live reads.
+type planReads struct{ *Planner }
+
+// Call implements awsapi.Caller, for reads.
+func (r planReads) Call(ctx context.Context, service, operation string, in map[string]any, _ ...awsapi.CallOption) (map[string]any, error) {
+	op, err := r.Catalog.Operation(service, operation)
+	if err != nil {
+		return nil, err
+	}
+	return r.Read(ctx, op, in)
 }
 
 // exploration is one plan in the making.
@@ -174,6 +195,10 @@ func (e *exploration) follow(w *way) error {
 			}
 		case runbook.NextCall:
 			if err := e.call(w, next); err != nil {
+				return err
+			}
+		case runbook.NextEffect:
+			if err := e.effect(w, next); err != nil {
 				return err
 			}
 		case runbook.NextBranch:
@@ -273,6 +298,13 @@ func (e *exploration) undetermined(w *way, uses []string) bool {
 // assign follows assumed values into the variables that steps give them to.
 func (e *exploration) assign(w *way, entries []knowngood.LogEntry) error {
 	for _, entry := range entries {
+		if entry.Kind == knowngood.EntryStepStarted && e.req.Document.IsLoop(entry.Step) {
+			assumed := e.undetermined(w, e.req.Document.Uses(entry.Step))
+			e.supposed(w, entry.Step, func(string) bool { return assumed })
+			if assumed {
+				e.incomplete("what the loop %s goes through is known only when it is run", entry.Step)
+			}
+		}
 		if entry.Kind != knowngood.EntryStepEnded {
 			continue
 		}
@@ -290,8 +322,8 @@ func (e *exploration) assign(w *way, entries []knowngood.LogEntry) error {
 
 // supposed marks the outputs of a step that the real run may find otherwise.
 func (e *exploration) supposed(w *way, step string, supposed func(output string) bool) {
-	for _, o := range e.req.Document.Selectors(step).Outputs {
-		w.overlay.assume(step+"."+o.Name, supposed(o.Name))
+	for _, o := range e.req.Document.Outputs(step) {
+		w.overlay.assume(runbook.StepName(step)+"."+o.Name, supposed(o.Name))
 	}
 }
 
@@ -309,6 +341,9 @@ func (e *exploration) call(w *way, next runbook.Next) error {
 	}
 	in := call.Input
 	class := knowngood.CallClass(op.Class().String())
+	if call.Purpose == runbook.PurposeInvoke {
+		class = knowngood.Write
+	}
 	name := op.Service.Name + ":" + op.Name
 	if class == knowngood.SensitiveRead && !slices.Contains(e.req.Entry.SensitiveReads, name) {
 		return knowngood.E(knowngood.Refused, "plan "+e.req.Ref.Name, "the step %s makes the sensitive read %s, which the runbook's entry does not allow", next.Step, name)
@@ -360,7 +395,44 @@ func (e *exploration) write(w *way, next runbook.Next, op *awsapi.Operation, in 
 		return err
 	}
 	e.supposed(w, next.Step, func(output string) bool { return !certain(body.Outputs[output], !inputAssumed) })
+	return e.forkCancel(w, next.Step)
+}
+
+// forkCancel follows how a step that began something elsewhere stops it.
+func (e *exploration) forkCancel(w *way, step string) error {
+	if w.part.name != knowngood.MainPart || !e.req.Document.Stops(step) {
+		return nil
+	}
+	other := w.fork(e.part(step, step+" is cancelled, or its time is over"))
+	cancel, err := runbook.Encode(knowngood.EntryCancel, "", 0, runbook.CancelBody{})
+	if err != nil {
+		return err
+	}
+	if err := other.add(cancel); err != nil {
+		return err
+	}
+	e.later(other, step)
 	return nil
+}
+
+// effect answers what is no call of AWS's API, a script for one, as if it had
+// gone well. What it does is not known beforehand, so the plan is incomplete.
+func (e *exploration) effect(w *way, next runbook.Next) error {
+	if w.fail == next.Step {
+		return w.entry(knowngood.EntryOutcome, next, runbook.OutcomeBody{Service: next.Effect.Action, Operation: next.Effect.Operation, Assumed: true,
+			Error: &runbook.CallError{Code: "Planned", Message: "what if this fails"}})
+	}
+	w.fail = ""
+	body := runbook.OutcomeBody{Service: next.Effect.Action, Operation: next.Effect.Operation, Assumed: true}
+	if next.Effect.Operation == runbook.EffectLook {
+		body.Property, body.Outputs = string(knowngood.RunSuccess), map[string]any{"Status": string(knowngood.RunSuccess)}
+	} else {
+		e.forkFailure(w, next.Step)
+		e.incomplete("what the step %s does (%s) is not planned", next.Step, next.Effect.Action)
+		body.Outputs = runbook.Supposed(next.Effect)
+	}
+	e.supposed(w, next.Step, func(string) bool { return true })
+	return w.entry(knowngood.EntryOutcome, next, body)
 }
 
 // outcome appends what a call answered, as far as the step reads it.

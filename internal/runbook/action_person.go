@@ -33,7 +33,7 @@ func (approve) timeout() (standard, most time.Duration) { return approveTimeout,
 
 func (approve) person() {}
 
-func (approve) outputs() []Output {
+func (approve) outputs(*Step) []Output {
 	return []Output{{Name: "ApprovalStatus", Type: String}, {Name: "ApproverDecisions", Type: MapList}}
 }
 

@@ -23,6 +23,7 @@ func Parse(file string, data []byte) (*Document, error) {
 	d := &Document{File: file, SHA256: hash(data), index: map[string]int{}}
 	p := &docParser{checker{doc: d}}
 	p.document(root)
+	d.warnings = p.warnings
 	if len(p.problems) > 0 {
 		errs := make([]error, len(p.problems))
 		for i, problem := range p.problems {
@@ -75,7 +76,7 @@ func (p *docParser) document(root *node) {
 	p.doc.assumeRole = root.get("assumeRole")
 	p.str(p.doc.assumeRole, "assumeRole")
 	p.templates(p.doc.assumeRole)
-	p.doc.files = root.get("files")
+	p.files(root.get("files"))
 	p.parameters(root.get("parameters"))
 	p.variables(root.get("variables"))
 	p.outputRefs(root.get("outputs"))
@@ -215,14 +216,11 @@ func (p *docParser) parameters(n *node) {
 	}
 }
 
-// storeDefault is a default that is a value of Parameter Store.
-var storeDefault = regexp.MustCompile(`^\{\{\s*(ssm|ssm-secure|resolve):[^{}]*\}\}$`)
-
 // parameterDefault checks a default as if it had been given. An empty one
 // means "nothing given" to most authors and is let through.
 func (p *docParser) parameterDefault(param *Parameter, n *node) {
 	v := n.plain()
-	if s, ok := v.(string); ok && storeDefault.MatchString(s) {
+	if s, ok := v.(string); ok && storeForm.MatchString(s) {
 		param.hasDefault, param.store = false, s
 		return
 	}
@@ -306,7 +304,31 @@ var stepName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 func (p *docParser) steps(list []*node) {
 	d := p.doc
 	broken := map[string]bool{} // steps with problems of which others would follow
+	d.main = p.collect(list, nil, broken)
+	for _, s := range d.steps {
+		if s.body != nil {
+			p.follow(s.body)
+		}
+	}
+	p.follow(d.main)
+	for _, s := range d.steps {
+		p.targets(s)
+		if s.run != nil && !broken[s.Name] {
+			s.run.check(&p.checker, s)
+		}
+	}
+	p.wanted()
+}
+
+// collect reads a list of steps, mainSteps or those of a loop.
+func (p *docParser) collect(list []*node, parent *Step, broken map[string]bool) []*Step {
+	d := p.doc
+	var out []*Step
 	for _, n := range list {
+		if len(d.steps) >= MaxSteps {
+			p.add(n.pos, fmt.Sprintf("at most %d", MaxSteps), "the document has more than %d steps", MaxSteps)
+			return out
+		}
 		before := len(p.problems)
 		s := p.step(n)
 		if s == nil {
@@ -317,20 +339,74 @@ func (p *docParser) steps(list []*node) {
 			p.add(s.Position, "another name", "the step %s is there twice, first in line %d", s.Name, first.Position.Line)
 			continue
 		}
-		s.number = len(d.steps)
+		s.parent, s.number = parent, len(d.steps)
 		d.index[s.Name] = s.number
 		d.steps = append(d.steps, s)
+		out = append(out, s)
+		if s.Action == "aws:loop" {
+			p.loop(s, broken)
+		}
 	}
-	for i, s := range d.steps {
-		p.targets(s)
+	return out
+}
+
+// loop takes the steps and the condition of a loop out of its inputs, since their
+// references are resolved each time round.
+func (p *docParser) loop(s *Step, broken map[string]bool) {
+	var steps *node
+	if s.inputs != nil {
+		rest := *s.inputs
+		rest.fields = nil
+		for _, f := range s.inputs.fields {
+			switch f.name {
+			case "Steps":
+				steps = f.value
+			case "LoopCondition":
+				s.condition = f.value
+			default:
+				rest.fields = append(rest.fields, f)
+			}
+		}
+		s.inputs = &rest
+	}
+	switch {
+	case steps == nil:
+		p.add(s.Position, "Steps: a list of steps", "step %s: the loop has no Steps", s.Name)
+	case steps.kind != listNode || len(steps.list) == 0:
+		p.add(steps.pos, "a list of steps", "step %s: Steps is %s", s.Name, emptyOr(steps))
+	default:
+		s.body = p.collect(steps.list, s, broken)
+	}
+	if len(s.body) == 0 { // it is reported, and must not be run
+		s.run = nil
+	}
+}
+
+// follow finds the step that runs after each step's success.
+func (p *docParser) follow(list []*Step) {
+	for i, s := range list {
 		switch {
 		case s.NextStep != "":
 			s.following = s.NextStep
-		case !s.IsEnd && i+1 < len(d.steps):
-			s.following = d.steps[i+1].Name
+		case !s.IsEnd && i+1 < len(list):
+			s.following = list[i+1].Name
 		}
-		if s.run != nil && !broken[s.Name] {
-			s.run.check(&p.checker, s)
+	}
+}
+
+// wanted notes which steps' whole responses are referred to.
+func (p *docParser) wanted() {
+	mark := func(r Reference) {
+		if s, ok := p.doc.Step(r.Step); ok && r.Kind == RefOutput && r.Name == outputPayload {
+			s.wantsPayload = true
+		}
+	}
+	for _, r := range p.doc.OutputRefs {
+		mark(r)
+	}
+	for _, s := range p.doc.steps {
+		for _, r := range s.timeout.refs(s.condition.refs(s.inputs.refs(nil))) {
+			mark(r.Reference)
 		}
 	}
 }
@@ -395,9 +471,37 @@ func (p *docParser) step(n *node) *Step {
 		}
 		s.inputs = nil
 	}
-	p.templates(s.inputs)
+	p.inputs(s)
 	p.outputs(s, n.get("outputs"))
 	return s
+}
+
+// inputs compiles the references in a step's inputs, but for the steps inside a
+// loop, which are compiled when they are read.
+func (p *docParser) inputs(s *Step) {
+	if s.inputs == nil {
+		return
+	}
+	for _, f := range s.inputs.fields {
+		switch {
+		case s.Action == "aws:loop" && f.name == "Steps":
+		case s.Action == scriptAction && f.name == "Script":
+			p.program(f.value)
+		default:
+			p.templates(f.value)
+		}
+	}
+}
+
+// program compiles the references in a program's text. Braces have a meaning of
+// their own there: what is no reference to something that is there stays as it is.
+func (p *docParser) program(n *node) {
+	s, ok := n.scalar.(string)
+	if !ok || n.kind != scalarNode {
+		return
+	}
+	n.text = parseProgram(s)
+	n.program = true
 }
 
 const (
