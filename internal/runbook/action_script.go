@@ -74,7 +74,7 @@ func (executeScript) shown(inputs map[string]any) map[string]any {
 func (e executeScript) next(t *turn) move {
 	if o := t.last(); o != nil {
 		if o.Error != nil {
-			return move{fail: &Failure{Code: o.Error.Code, Message: o.Error.Message}}
+			return move{fail: &Failure{Code: o.Error.Code, Message: scriptFailure(o.Error)}}
 		}
 		return done()
 	}
@@ -102,6 +102,18 @@ func (e executeScript) next(t *turn) move {
 		input["attachment"] = r.Attachment
 	}
 	return move{effect: &EffectRequest{Action: scriptAction, Operation: EffectRun, Input: input, Script: r}}
+}
+
+// scriptFailure is why a script failed: an exception's class and text, unless it
+// was not the script that failed.
+func scriptFailure(e *CallError) string {
+	switch e.Code {
+	case CodeUnavailable, CodeCancelled, CodeInvalidOutput:
+		return e.Message
+	case CodeTimedOut:
+		return "timed out: " + e.Message
+	}
+	return e.Error()
 }
 
 // project selects from {Payload: what the script returned}.

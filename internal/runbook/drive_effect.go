@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/knowngood/knowngood"
 )
@@ -214,7 +215,7 @@ func (d *drive) script(ctx context.Context, next Next) (*EndResult, error) {
 		return nil, d.unavailable(next, err.Error())
 	case result.Error != nil:
 		e := *result.Error
-		if log := tail(result.Log, 2000); log != "" {
+		if log := strings.TrimSpace(tail(result.Log, 2000)); log != "" {
 			e.Message += "\n" + log
 		}
 		return nil, d.outcome(next, call, nil, &e, "")

@@ -114,6 +114,10 @@ func (c *scriptCaller) answered(ctx context.Context, call CallRequest, out map[s
 		body.Response, _ = plain(out).(map[string]any)
 	case definite(err):
 		body.Error = callError(err)
+		var answer *awsapi.Error
+		if errors.As(err, &answer) {
+			body.Error.Status = answer.Status
+		}
 		if knowngood.KindOf(err) == knowngood.Refused {
 			c.refused = err
 		}
@@ -173,7 +177,7 @@ func (c *scriptCaller) answerEarlier(intent IntentBody) (map[string]any, error) 
 		return nil, c.diverged(w.Intent, intent)
 	}
 	if e := w.Outcome.Error; e != nil {
-		return nil, &awsapi.Error{Code: e.Code, Message: e.Message, Retryable: e.Retryable, Service: intent.Service, Operation: intent.Operation}
+		return nil, &awsapi.Error{Code: e.Code, Message: e.Message, Status: e.Status, Retryable: e.Retryable, Service: intent.Service, Operation: intent.Operation}
 	}
 	return w.Outcome.Response, nil
 }

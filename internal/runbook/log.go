@@ -51,6 +51,9 @@ type CallError struct {
 	// Retryable says that the same call may succeed later: throttling, an
 	// error of the server, a broken connection.
 	Retryable bool `json:"retryable,omitempty"`
+	// Status is that of the HTTP response, for a script, which is given the same
+	// answer when it is run again after a crash; else 0.
+	Status int `json:"status,omitempty"`
 }
 
 // Codes of errors and failures that no service sent.
