@@ -47,6 +47,9 @@ type Parameter struct {
 	hasDefault, hasAllowedValues bool
 }
 
+// Required says whether a run has to be given a value.
+func (p *Parameter) Required() bool { return !p.hasDefault && p.store == "" }
+
 // Variable is a value that aws:updateVariable can change during a run.
 type Variable struct {
 	Name        string

@@ -34,6 +34,28 @@ func Parse(file string, data []byte) (*Document, error) {
 	return d, nil
 }
 
+// Problems are those that an error of Parse joins.
+func Problems(err error) []*knowngood.FileError {
+	var one *knowngood.FileError
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var list []*knowngood.FileError
+		for _, e := range many.Unwrap() {
+			list = append(list, Problems(e)...)
+		}
+		return list
+	}
+	if errors.As(err, &one) {
+		return []*knowngood.FileError{one}
+	}
+	return nil
+}
+
+// schema is what an Automation document says of itself.
+var schema = regexp.MustCompile(`schemaVersion['"]?\s*:\s*['"]?0\.3\b`)
+
+// Looks says whether a file's content looks like a runbook, right or wrong.
+func Looks(data []byte) bool { return schema.Match(data) }
+
 type docParser struct{ checker }
 
 // object reports a node that is no map, and keys that are not known.
