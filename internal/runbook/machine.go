@@ -134,6 +134,9 @@ func (m *machine) apply(e knowngood.LogEntry) error {
 	case knowngood.EntryCancel:
 		err = m.cancelled(e)
 	case knowngood.EntryDrift:
+		if m.step == nil || e.Step != m.at {
+			return m.errorf(e, "the step is not under way")
+		}
 		m.drift, err = decodePtr[DriftBody](e)
 		m.intent, m.inner = nil, nil // the call was refused before it was sent
 	case knowngood.EntryRunEnded:
@@ -192,14 +195,14 @@ func (m *machine) stepStarted(e knowngood.LogEntry) error {
 	} else if e.Step != m.at || e.Attempt != m.attempt+1 || m.intent != nil {
 		return fmt.Errorf("attempt %d of step %s is under way", m.attempt, m.at)
 	}
-	m.begun = nil
-	if m.step.body != nil {
-		b, err := Decode[StepStartedBody](e)
-		if err != nil {
-			return err
-		}
-		m.begun = b.Inputs
+	b, err := Decode[StepStartedBody](e)
+	if err != nil {
+		return err
 	}
+	if b.Action != "" && b.Action != m.step.Action {
+		return fmt.Errorf("it is %s in the log and %s in the document", b.Action, m.step.Action)
+	}
+	m.begun = b.Inputs
 	m.attempt, m.started = e.Attempt, m.now
 	m.inner, m.written = nil, nil
 	m.intent, m.outcomes, m.waiting, m.decision = nil, nil, nil, nil

@@ -261,6 +261,13 @@ func TestGolden(t *testing.T) {
 // a person or its outcome is unknown, as often as the script has lines for it.
 func runScript(t *testing.T, d *Document, cat *awsapi.Catalog, params knowngood.Params, lines string, files map[string]*txtar.File) string {
 	t.Helper()
+	shown, _ := runGolden(t, d, cat, params, lines, files)
+	return shown
+}
+
+// runGolden is runScript, and gives the log as well.
+func runGolden(t *testing.T, d *Document, cat *awsapi.Catalog, params knowngood.Params, lines string, files map[string]*txtar.File) (string, []knowngood.LogEntry) {
+	t.Helper()
 	log := NewMemLog(startEntry(t, d, params))
 	clock := &testClock{now: began}
 	world := &script{t: t, lines: strings.Split(lines, "\n"), log: log, clock: clock, files: map[string][]byte{}}
@@ -308,5 +315,5 @@ func runScript(t *testing.T, d *Document, cat *awsapi.Catalog, params knowngood.
 	if state != result.State || message != result.Message {
 		t.Errorf("the run returned %s %q, its row says %s %q", result.State, result.Message, state, message)
 	}
-	return b.String()
+	return b.String(), entries
 }

@@ -169,13 +169,23 @@ func (g *svgDrawing) step(i int) {
 	if r.does != "" {
 		what += " · " + strings.Join(strings.Fields(r.does), " ")
 	}
-	g.text(x+12, y+36, 11, "#52606d", "", clip(what, 66))
-	for n, e := range g.choices(r) {
-		label := clip(e.Label, 50)
-		if e.To == runbook.End {
+	g.text(x+12, y+36, 11, "#52606d", "", clip(what, 56))
+	n := 0
+	for e, edge := range r.edges {
+		if edge.Kind != runbook.EdgeChoice && edge.Kind != runbook.EdgeDefault {
+			continue
+		}
+		label := clip(edge.Label, 48)
+		switch {
+		case g.below[port{i, e}]:
+			label += " ↓"
+		case edge.To == runbook.End && r.depth > 0:
+			label += " → end of the round"
+		case edge.To == runbook.End:
 			label += " → end"
 		}
 		g.text(x+24, y+tall+choice*n+13, 12, "#24406e", "", label)
+		n++
 	}
 	if len(g.choices(r)) == 0 && len(r.edges) > 0 && r.edges[0].To == runbook.End && r.depth == 0 {
 		fmt.Fprintf(&g.out, `<circle cx="%d" cy="%d" r="5" fill="#1f2933"/>`+"\n", x+box-16, y+15)

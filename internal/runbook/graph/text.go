@@ -14,7 +14,7 @@ import (
 // after a failure or a cancel request are named.
 func Text(w io.Writer, d *runbook.Document, title string) error {
 	g := layout(d, title)
-	t := &textDrawing{drawing: g, leaving: map[port]*bus{}, arriving: map[int]*bus{}}
+	t := &textDrawing{drawing: g, leaving: map[port]*bus{}, arriving: map[int]*bus{}, spans: map[*bus][2]int{}}
 	for _, b := range g.buses {
 		if b.side == forward {
 			t.arriving[b.to] = b
@@ -29,6 +29,19 @@ func Text(w io.Writer, d *runbook.Document, title string) error {
 	}
 	t.name = min(widest, 44)
 	t.lines()
+	for i, l := range t.list {
+		for _, b := range []*bus{l.leaves, l.arrives} {
+			if b == nil {
+				continue
+			}
+			span, begun := t.spans[b]
+			if !begun {
+				span[0] = i
+			}
+			span[1] = i
+			t.spans[b] = span
+		}
+	}
 	var out strings.Builder
 	if title != "" {
 		out.WriteString(title + "\n\n")
@@ -46,6 +59,7 @@ type textDrawing struct {
 	arriving map[int]*bus
 	name     int
 	list     []line
+	spans    map[*bus][2]int // first and last line
 }
 
 // line is a line of the drawing. A bus begins and ends at lines.
@@ -80,10 +94,8 @@ func (t *textDrawing) lines() {
 			case runbook.EdgeCancel:
 				word = "⊘ cancelled → "
 			case runbook.EdgeNext:
-				if t.below[p] || len(r.step.Inside()) > 0 && edge.To == runbook.End && i+r.length < len(t.rows) {
-					if t.below[p] {
-						continue
-					}
+				if t.below[p] {
+					continue
 				}
 				word = "→ "
 			default:
@@ -128,7 +140,7 @@ func (t *textDrawing) gutter(at int) string {
 		if b.side != forward {
 			continue
 		}
-		first, last := t.span(b)
+		first, last := t.spans[b][0], t.spans[b][1]
 		if at > first && at < last {
 			cells[column(b.lane)] = '│'
 		}
@@ -137,7 +149,7 @@ func (t *textDrawing) gutter(at int) string {
 		}
 	}
 	for _, b := range mine {
-		first, last := t.span(b)
+		first, last := t.spans[b][0], t.spans[b][1]
 		corner := '├'
 		switch at {
 		case first:
@@ -154,18 +166,4 @@ func (t *textDrawing) gutter(at int) string {
 		rule(c+1, end)
 	}
 	return string(cells)
-}
-
-// span are the first and the last line of a bus.
-func (t *textDrawing) span(b *bus) (first, last int) {
-	first, last = -1, -1
-	for i, l := range t.list {
-		if l.leaves == b || l.arrives == b {
-			if first < 0 {
-				first = i
-			}
-			last = i
-		}
-	}
-	return first, last
 }
