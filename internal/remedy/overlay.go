@@ -149,6 +149,27 @@ func (e *exploration) respond(op *awsapi.Operation, in map[string]any, id string
 	if out == nil {
 		out = map[string]any{}
 	}
+	if list, ok := madeLists[op.Service.Name+":"+op.Name]; ok {
+		out[list.member] = list.elements(op.Output.Member(list.member).Shape, in, id)
+	}
+	return out
+}
+
+// madeList is a member of a response that lists what a write makes, and the input
+// that says how many there are.
+type madeList struct{ member, count string }
+
+var madeLists = map[string]madeList{"ec2:RunInstances": {"Instances", "MinCount"}}
+
+func (l madeList) elements(s *awsapi.Shape, in map[string]any, id string) []any {
+	n, ok := in[l.count].(int64)
+	if !ok || n < 1 {
+		n = 1
+	}
+	out := []any{}
+	for i := range min(n, 100) {
+		out = append(out, respondShape(s.Elem.Shape, nil, id, l.member+"."+strconv.FormatInt(i, 10), 1))
+	}
 	return out
 }
 

@@ -90,23 +90,6 @@ func (p *Planner) Plan(ctx context.Context, req PlanRequest) (*knowngood.Plan, e
 	return e.finish(w.run.Log())
 }
 
-// stored reads a value of Parameter Store.
-func (p *Planner) stored(ctx context.Context, name string) (any, error) {
-	return runbook.StoreValue(ctx, planReads{p}, name)
-}
-
-// planReads is a caller that makes the planner's live reads.
-type planReads struct{ *Planner }
-
-// Call implements awsapi.Caller, for reads.
-func (r planReads) Call(ctx context.Context, service, operation string, in map[string]any, _ ...awsapi.CallOption) (map[string]any, error) {
-	op, err := r.Catalog.Operation(service, operation)
-	if err != nil {
-		return nil, err
-	}
-	return r.Read(ctx, op, in)
-}
-
 // exploration is one plan in the making.
 type exploration struct {
 	*Planner
@@ -328,7 +311,7 @@ func (e *exploration) supposed(w *way, step string, supposed func(output string)
 }
 
 func (e *exploration) call(w *way, next runbook.Next) error {
-	call, err := next.Call.Coerce(e.Catalog)
+	call, err := e.coerce(*next.Call)
 	if err != nil {
 		// A run would not send it either; on a conditional way it says that the
 		// way can't be taken, an arm for an Auto Scaling group where there is none.
@@ -352,7 +335,7 @@ func (e *exploration) call(w *way, next runbook.Next) error {
 		in = e.Operations[name].prepare(e.req.RunID, next.Step, in)
 	}
 	in, _ = plain(in).(map[string]any)
-	if member := sensitiveMember(op.Input, in, ""); member != "" {
+	if member := sensitiveMember(op.Input, in, ""); member != "" && !slices.Contains(mustBeSeen[name], member) {
 		return knowngood.E(knowngood.Refused, "plan "+e.req.Ref.Name, "the step %s gives %s of %s, a secret, which a plan would keep in clear; this version doesn't plan such calls", next.Step, member, name)
 	}
 	if w.fail == next.Step {
@@ -396,43 +379,6 @@ func (e *exploration) write(w *way, next runbook.Next, op *awsapi.Operation, in 
 	}
 	e.supposed(w, next.Step, func(output string) bool { return !certain(body.Outputs[output], !inputAssumed) })
 	return e.forkCancel(w, next.Step)
-}
-
-// forkCancel follows how a step that began something elsewhere stops it.
-func (e *exploration) forkCancel(w *way, step string) error {
-	if w.part.name != knowngood.MainPart || !e.req.Document.Stops(step) {
-		return nil
-	}
-	other := w.fork(e.part(step, step+" is cancelled, or its time is over"))
-	cancel, err := runbook.Encode(knowngood.EntryCancel, "", 0, runbook.CancelBody{})
-	if err != nil {
-		return err
-	}
-	if err := other.add(cancel); err != nil {
-		return err
-	}
-	e.later(other, step)
-	return nil
-}
-
-// effect answers what is no call of AWS's API, a script for one, as if it had
-// gone well. What it does is not known beforehand, so the plan is incomplete.
-func (e *exploration) effect(w *way, next runbook.Next) error {
-	if w.fail == next.Step {
-		return w.entry(knowngood.EntryOutcome, next, runbook.OutcomeBody{Service: next.Effect.Action, Operation: next.Effect.Operation, Assumed: true,
-			Error: &runbook.CallError{Code: "Planned", Message: "what if this fails"}})
-	}
-	w.fail = ""
-	body := runbook.OutcomeBody{Service: next.Effect.Action, Operation: next.Effect.Operation, Assumed: true}
-	if next.Effect.Operation == runbook.EffectLook {
-		body.Property, body.Outputs = string(knowngood.RunSuccess), map[string]any{"Status": string(knowngood.RunSuccess)}
-	} else {
-		e.forkFailure(w, next.Step)
-		e.incomplete("what the step %s does (%s) is not planned", next.Step, next.Effect.Action)
-		body.Outputs = runbook.Supposed(next.Effect)
-	}
-	e.supposed(w, next.Step, func(string) bool { return true })
-	return w.entry(knowngood.EntryOutcome, next, body)
 }
 
 // outcome appends what a call answered, as far as the step reads it.

@@ -146,7 +146,9 @@ func (h *held) resume(log []knowngood.LogEntry) error {
 				return err
 			}
 			h.wrote = true
-			open[e.Step] = body
+			if !runbook.IsEffect(body) { // what is no call is not in the plan
+				open[e.Step] = body
+			}
 		case knowngood.EntryOutcome:
 			intent, ok := open[e.Step]
 			if !ok {
@@ -173,7 +175,7 @@ func (h *held) resume(log []knowngood.LogEntry) error {
 func (h *held) callID(step string, _ int, call runbook.CallRequest) string {
 	for _, p := range h.plan.Parts {
 		for _, c := range p.Calls {
-			if c.Step == step && c.Class == knowngood.Write {
+			if c.Step == step && c.Class == knowngood.Write && c.Service == call.Service && c.Operation == call.Operation {
 				return c.ID
 			}
 		}

@@ -211,25 +211,35 @@ func (d *drive) approve(ctx context.Context, next Next) (*EndResult, error) {
 // and text made the types that the operation takes. The error says what does
 // not fit.
 func (c CallRequest) Coerce(cat *awsapi.Catalog) (CallRequest, error) {
-	service, err := serviceOf(cat, c.Service)
+	c, op, err := c.Fit(cat)
 	if err != nil {
 		return c, err
 	}
+	return c, op.Validate(c.Input)
+}
+
+// Fit is Coerce without the check of what the values are: for inputs in which
+// something stands for what only the run will bring.
+func (c CallRequest) Fit(cat *awsapi.Catalog) (CallRequest, *awsapi.Operation, error) {
+	service, err := serviceOf(cat, c.Service)
+	if err != nil {
+		return c, nil, err
+	}
 	op, err := service.Operation(c.Operation)
 	if err != nil {
-		return c, err
+		return c, nil, err
 	}
 	c.Service, c.Operation = op.Service.Name, op.Name
 	input, err := blobs(op.Input, c.Input, c.logged)
 	if err != nil {
-		return c, err
+		return c, nil, err
 	}
 	in, err := op.Coerce(input.(map[string]any))
 	if err != nil {
-		return c, err
+		return c, nil, err
 	}
 	c.Input = in
-	return c, op.Validate(in)
+	return c, op, nil
 }
 
 // blobs makes text bytes where the model wants bytes: what a document has is the

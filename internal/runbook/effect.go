@@ -36,6 +36,9 @@ const (
 // colon.
 func isEffect(service string) bool { return strings.HasPrefix(service, "aws:") }
 
+// IsEffect says whether an intent is of an effect, and not of a call.
+func IsEffect(b IntentBody) bool { return isEffect(b.Service) }
+
 func (b *IntentBody) isScript() bool { return b.Service == scriptAction }
 
 // Codes of failures of effects.
