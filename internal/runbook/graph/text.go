@@ -122,6 +122,9 @@ func (t *textDrawing) lines() {
 // gutter draws the lanes beside a line.
 func (t *textDrawing) gutter(at int) string {
 	lanes := t.lanes[forward]
+	if lanes == 0 {
+		return ""
+	}
 	cells := []rune(strings.Repeat(" ", 2*lanes+1))
 	column := func(lane int) int { return 2 * (lanes - 1 - lane) }
 	rule := func(from int, end rune) {
