@@ -135,7 +135,7 @@ func (v *validator) limits(s *Step) {
 	}
 	if _, most := a.timeout(); most > 0 {
 		if n, err := integer(s.timeout.scalar); err == nil && n.(int64) > int64(most.Seconds()) {
-			v.add(s.timeout.pos, fmt.Sprintf("at most %d", int64(most.Seconds())), "step %s: timeoutSeconds of %s is %d", s.Name, s.Action, n)
+			v.warn(s.timeout.pos, fmt.Sprintf("at most %d", int64(most.Seconds())), "step %s: timeoutSeconds of %s is %d", s.Name, s.Action, n)
 		}
 	}
 }
@@ -199,7 +199,7 @@ func (v *validator) output(s *Step, where string, r placedRef) {
 	}
 	if _, ok := from.output(r.Name); !ok {
 		var names []string
-		for _, o := range from.Outputs {
+		for _, o := range v.doc.Outputs(from.Name) {
 			names = append(names, o.Name)
 		}
 		v.add(r.at.pos, "an output of "+from.Name, "%s: {{ %s }}: step %s has no output %s%s", where, r.Reference, from.Name, excerpt(r.Name), near(r.Name, names))
