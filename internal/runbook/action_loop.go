@@ -112,7 +112,7 @@ func loopPlan(s *Step, inputs map[string]any) (values []any, most int, err error
 	for i, item := range list {
 		v, err := iteratorValue(item, kind)
 		if err != nil {
-			return nil, 0, fmt.Errorf("Iterators[%d]: %w", i, err)
+			return nil, 0, fmt.Errorf("iterator %d: %w", i, err)
 		}
 		values = append(values, v)
 	}

@@ -60,7 +60,7 @@ func (p *docParser) files(n *node) {
 	}
 	for _, f := range n.fields {
 		what := "the file " + f.name
-		if !p.object(f.value, what, "checksums") {
+		if !p.object(f.value, what, "checksums", "size") {
 			continue
 		}
 		sums := f.value.get("checksums")

@@ -123,6 +123,7 @@ func TestAttachments(t *testing.T) {
 		{"{a.py: {checksums: {sha256: abc}}}", `1: the file a.py has the sha256 "abc"`},
 		{"{a.py: {checksums: {md5: abc}}}", `1: the file a.py has the sha256 ""`},
 		{"{a.py: {}}", "1: the file a.py has no checksums"},
+		{"{a.py: {checksums: {sha256: " + sum + "}, size: 12}}", ""},
 		{"{a.py: {sum: x}}", "1: the file a.py has no key \"sum\"\n1: the file a.py has no checksums"},
 	} {
 		if got := lintText(t, "files: "+c.files+"\n"+head+napStep); got != c.want {

@@ -451,11 +451,15 @@ func (p *docParser) outputs(s *Step, n *node) {
 	if n == nil {
 		return
 	}
-	if n.kind != listNode {
+	list := n.list
+	switch n.kind {
+	case scalarNode:
 		p.add(n.pos, "a list of outputs", "step %s: outputs is %s", s.Name, n.what())
 		return
+	case mapNode: // a single one, as AWS's description of the schema has it
+		list = []*node{n}
 	}
-	for _, item := range n.list {
+	for _, item := range list {
 		what := fmt.Sprintf("step %s: an output", s.Name)
 		if !p.object(item, what, "Name", "Selector", "Type") {
 			continue
