@@ -47,7 +47,7 @@ func (c *cloud) Call(_ context.Context, service, operation string, in map[string
 		e.Time = c.clock.Now()
 		c.log.Add(e)
 	}
-	if operation == "CancelCommand" {
+	if operation == "CancelCommand" || operation == "StopExecution" {
 		c.effects[token] = 1
 		return map[string]any{}, nil
 	}
@@ -70,15 +70,22 @@ func (c *cloud) response(operation, token string) map[string]any {
 		return map[string]any{"ImageId": "ami-" + token}
 	case "Invoke":
 		return map[string]any{"StatusCode": int64(200), "Payload": []byte(`{"Out": "` + token + `"}`)}
-	case "CancelCommand":
+	case "CancelCommand", "StopExecution":
 		return map[string]any{}
+	case "CreateStack":
+		return map[string]any{"StackId": "stack-" + strings.ReplaceAll(token, "/", "-")}
+	case "StartExecution":
+		return map[string]any{"executionArn": "arn:" + token}
+	case "RunInstances":
+		return map[string]any{"Instances": []any{map[string]any{"InstanceId": "i-" + token, "State": map[string]any{"Name": "pending"}}}}
 	}
 	return map[string]any{"VolumeId": "vol-" + token}
 }
 
 // tokenMember is where the world looks for a write's token.
 func tokenMember(operation string) string {
-	return or(map[string]string{"SendCommand": "Comment", "CreateImage": "Description", "Invoke": "Qualifier", "CancelCommand": "CommandId"}[operation], "ClientToken")
+	return or(map[string]string{"SendCommand": "Comment", "CreateImage": "Description", "Invoke": "Qualifier", "CancelCommand": "CommandId",
+		"CreateStack": "ClientRequestToken", "StartExecution": "name", "StopExecution": "executionArn"}[operation], "ClientToken")
 }
 
 const commandID = "11111111-1111-1111-1111-111111111111"
@@ -98,6 +105,12 @@ func (c *cloud) look(operation string, in map[string]any) map[string]any {
 		return map[string]any{"Commands": []any{map[string]any{"CommandId": commandID, "Status": word("InProgress", "Success")}}}
 	case "ListCommandInvocations":
 		return map[string]any{"CommandInvocations": []any{map[string]any{"CommandId": commandID, "CommandPlugins": []any{map[string]any{"Output": "x"}}}}}
+	case "DescribeStacks":
+		return map[string]any{"Stacks": []any{map[string]any{"StackId": in["StackName"], "StackStatus": word("CREATE_IN_PROGRESS", "CREATE_COMPLETE")}}}
+	case "DescribeExecution":
+		return map[string]any{"executionArn": in["executionArn"], "status": word("RUNNING", "SUCCEEDED"), "output": "{}"}
+	case "DescribeInstances":
+		return map[string]any{"Reservations": []any{map[string]any{"Instances": []any{map[string]any{"InstanceId": in["InstanceIds"].([]any)[0], "State": map[string]any{"Name": word("pending", "running")}}}}}}
 	case "DescribeImages":
 		return map[string]any{"Images": []any{map[string]any{"ImageId": in["ImageIds"].([]any)[0], "State": word("pending", "available")}}}
 	}
@@ -146,7 +159,7 @@ func splitToken(token string) (step string, attempt int) {
 
 func (c *cloud) Prepare(_, step string, attempt int, call CallRequest) (CallRequest, error) {
 	in := maps.Clone(call.Input)
-	if call.Operation == "CancelCommand" {
+	if call.Operation == "CancelCommand" || call.Operation == "StopExecution" {
 		return call, nil // a repeat is harmless
 	}
 	in[tokenMember(call.Operation)] = fmt.Sprintf("%s/%d", step, attempt)

@@ -104,6 +104,10 @@ func TestLintActions(t *testing.T) {
 		{"deletion", step("I", "deleteImage", "{ImageIds: [i]}"), "7: step I: aws:deleteImage has no input ImageIds; did you mean ImageId?\n5: step I: the input ImageId is missing"},
 		{"instances", step("I", "runInstances", "{ImageId: i, MinCount: 1}"), "7: step I: aws:runInstances has no input MinCount"},
 		{"instances as text", step("I", "runInstances", "{ImageId: i}") + step("S", "deleteStack", "{StackName: '{{ I.InstanceIds }}'}"), "10: step S: cloudformation:DeleteStack.StackName is a StringList"},
+		{"list for a text", step("G", "executeAwsApi", "{Service: ec2, Api: DescribeImages}\n    outputs: [{Name: L, Selector: $.Images, Type: StringList}, {Name: T, Selector: '$.Images[0].ImageId'}]") + step("C", "copyImage", "{SourceImageId: '{{ G.L }}', SourceRegion: '{{ G.T }}', ImageName: n}"), "11: step C: SourceImageId is a StringList"},
+		{"map for a list", step("C", "executeScript", "{Runtime: python3.11, Handler: f, Script: x}") + step("S", "changeInstanceState", "{InstanceIds: '{{ C.Payload }}', DesiredState: stopped}"), "10: step S: InstanceIds is a StringMap"},
+		{"member of a map", step("C", "executeScript", "{Runtime: python3.11, Handler: f, Script: x}") + step("S", "changeInstanceState", "{InstanceIds: '{{ C.Payload.Ids }}', DesiredState: stopped}"), ""},
+		{"text in braces", step("C", "executeAutomation", "{DocumentName: d, Targets: 'x {{ Id }}', TargetParameterName: p}"), ""},
 		{"secret in a step", step("S", "sleep", "{Duration: '{{ resolve:ssm:/a }}'}"), "7: step S: {{ resolve:ssm:/a }}: Parameter Store can be referred to in a parameter's default only"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -32,7 +32,7 @@ func family(t *rapid.T) (*Document, *cloud) {
 	var steps []any
 	for i := range n {
 		s := map[string]any{"name": name(i), "maxAttempts": rapid.IntRange(1, 3).Draw(t, "attempts")}
-		kind := rapid.SampledFrom([]string{"write", "write", "read", "wait", "set", "branch", "sleep", "approve", "each", "while", "script", "automation", "command", "image", "lambda"}).Draw(t, "kind")
+		kind := rapid.SampledFrom([]string{"write", "write", "read", "wait", "set", "branch", "sleep", "approve", "each", "while", "script", "automation", "command", "image", "lambda", "stack", "machine", "instances"}).Draw(t, "kind")
 		switch kind {
 		case "each", "while":
 			delete(s, "maxAttempts")
@@ -60,6 +60,20 @@ func family(t *rapid.T) (*Document, *cloud) {
 		case "image":
 			s["action"] = "aws:createImage"
 			s["inputs"] = map[string]any{"InstanceId": "i-1", "ImageName": "name"}
+			world.lost[name(i)+"/1"] = rapid.Bool().Draw(t, "lost")
+		case "stack":
+			s["action"] = "aws:createStack"
+			s["inputs"] = map[string]any{"StackName": "s", "TemplateURL": "{{ variable:V }}"}
+			world.lost[name(i)+"/1"] = rapid.Bool().Draw(t, "lost")
+		case "machine":
+			s["action"] = "aws:executeStateMachine"
+			s["timeoutSeconds"] = rapid.SampledFrom([]int{5, 600}).Draw(t, "timeout")
+			s["inputs"] = map[string]any{"stateMachineArn": "arn:m"}
+			world.lost[name(i)+"/1"] = rapid.Bool().Draw(t, "lost")
+		case "instances":
+			s["action"] = "aws:runInstances"
+			s["inputs"] = map[string]any{"ImageId": "ami-1"}
+			world.failing[name(i)] = rapid.SampledFrom([]int{0, 0, 0, 1, 9}).Draw(t, "failing")
 			world.lost[name(i)+"/1"] = rapid.Bool().Draw(t, "lost")
 		case "lambda":
 			s["action"] = "aws:invokeLambdaFunction"
@@ -267,7 +281,7 @@ func (c *cloud) remember(t *rapid.T, log []knowngood.LogEntry, died bool) {
 		}
 	}
 	if died && token != "" {
-		if step, attempt := splitToken(token); strings.HasPrefix(token, "stop ") || token == commandID || attempt > c.failing[step] {
+		if step, attempt := splitToken(token); stops(token) || attempt > c.failing[step] {
 			c.took(token)
 		}
 	}
@@ -275,10 +289,15 @@ func (c *cloud) remember(t *rapid.T, log []knowngood.LogEntry, died bool) {
 
 // took counts an effect; to stop something twice is to stop it.
 func (c *cloud) took(token string) {
-	if strings.HasPrefix(token, "stop ") || token == commandID {
+	if stops(token) {
 		c.effects[token] = 0
 	}
 	c.effects[token]++
+}
+
+// stops says whether a token is that of stopping something.
+func stops(token string) bool {
+	return strings.HasPrefix(token, "stop ") || token == commandID || strings.HasPrefix(token, "arn:")
 }
 
 // checkAdvance checks that what Advance says after a prefix of a log is what

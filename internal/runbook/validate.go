@@ -36,6 +36,7 @@ func (d *Document) lint(cat *awsapi.Catalog) (problems, warnings []*knowngood.Fi
 		v.action(s)
 		v.cancel(s)
 		v.limits(s)
+		v.types(s)
 		v.references(s, s.inputs)
 		v.references(s, s.condition)
 		v.references(s, s.timeout)
