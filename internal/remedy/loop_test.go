@@ -168,6 +168,30 @@ func TestAScriptMakesAPlanIncomplete(t *testing.T) {
 	deletionNeedsApproval(t, plan)
 }
 
+// What hangs on a script's result is planned as far as it is known, and told: the
+// arms of a branch that can't be decided, and a call without its input.
+func TestWhatHangsOnAScript(t *testing.T) {
+	e := newEstate(t)
+	plan := e.planOf(`
+  - name: Run
+    action: aws:executeScript
+    inputs: {Runtime: python3.11, Handler: main, Script: 'def main(events, context): pass'}
+    outputs: [{Name: Count, Selector: $.Payload.Count, Type: Integer}, {Name: Device, Selector: $.Payload.Device, Type: Boolean}]
+  - name: Attach
+    action: aws:executeAwsApi
+    inputs: {Service: ec2, Api: ModifyVolume, VolumeId: '{{ VolumeId }}', MultiAttachEnabled: '{{ Run.Device }}'}
+  - name: Which
+    action: aws:branch
+    inputs:
+      Choices: [{Variable: '{{ Run.Count }}', NumericGreater: 3, NextStep: DeleteVolume}]
+      Default: Done
+`+deleteVolume+done, e.attach("", nil))
+	if len(plan.Incomplete) != 2 || !strings.Contains(strings.Join(plan.Incomplete, "; "), "the input of ec2:ModifyVolume in the step Attach") {
+		t.Errorf("incomplete %v", plan.Incomplete)
+	}
+	deletionNeedsApproval(t, plan)
+}
+
 // Tokens are such as the services take, and differ from round to round.
 func TestClientTokens(t *testing.T) {
 	long := WriteOperation{Settle: SettleToken, Token: "ClientToken"}

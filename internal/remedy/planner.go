@@ -227,7 +227,11 @@ func (e *exploration) end(w *way, end *runbook.EndResult) error {
 
 func (e *exploration) branch(w *way, next runbook.Next) error {
 	arms := []string{next.Branch.Chosen}
-	if e.undetermined(w, next.Branch.Uses) {
+	undetermined := e.undetermined(w, next.Branch.Uses)
+	if len(next.Entries) > 0 && !undetermined {
+		return w.add(next.Entries...)
+	}
+	if undetermined {
 		for _, a := range next.Branch.Arms {
 			if a != next.Branch.Chosen {
 				arms = append(arms, a)
@@ -312,6 +316,9 @@ func (e *exploration) supposed(w *way, step string, supposed func(output string)
 
 func (e *exploration) call(w *way, next runbook.Next) error {
 	call, err := e.coerce(*next.Call)
+	if err != nil && w.part.name == knowngood.MainPart && e.undetermined(w, e.req.Document.Uses(next.Step)) {
+		return e.unplanned(w, next)
+	}
 	if err != nil {
 		// A run would not send it either; on a conditional way it says that the
 		// way can't be taken, an arm for an Auto Scaling group where there is none.

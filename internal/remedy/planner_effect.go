@@ -28,6 +28,16 @@ func (e *exploration) coerce(c runbook.CallRequest) (runbook.CallRequest, error)
 	return fitted, nil
 }
 
+// unplanned answers a call whose input only the run will show, as if it had gone
+// well.
+func (e *exploration) unplanned(w *way, next runbook.Next) error {
+	e.incomplete("the input of %s:%s in the step %s is known only when it is run", next.Call.Service, next.Call.Operation, next.Step)
+	body := runbook.OutcomeBody{Service: next.Call.Service, Operation: next.Call.Operation, Assumed: true}
+	body.Property, _ = e.req.Document.Awaited(next.Step, inputsOf(w.run.Log(), next.Step), next.Call.Operation)
+	e.supposed(w, next.Step, func(string) bool { return true })
+	return w.entry(knowngood.EntryOutcome, next, body)
+}
+
 // standIn makes placeholders as long as what they stand for has to be.
 func standIn(s *awsapi.Shape, v any) any {
 	switch v := v.(type) {

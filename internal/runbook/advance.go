@@ -18,7 +18,9 @@ const (
 	// NextCall: make Call and append its outcome. When Intent is set the log
 	// has the call's intent and no outcome: find out first what became of it.
 	NextCall
-	// NextBranch: append what TakeBranch makes of Branch.Chosen.
+	// NextBranch: append what TakeBranch makes of Branch.Chosen; or Entries, where
+	// there are any: then a condition can't be evaluated, and the step fails. A
+	// planner, to which a value is not known yet, may take an arm all the same.
 	NextBranch
 	// NextWait: nothing to do until Until; then append a wake entry.
 	NextWait
@@ -37,7 +39,7 @@ type Next struct {
 	Step    string // path of the step under way
 	Attempt int
 
-	Entries []knowngood.LogEntry // NextAppend: without number and time
+	Entries []knowngood.LogEntry // NextAppend, and see NextBranch: without number and time
 	Call    *CallRequest         // NextCall: references resolved; Coerce fits it to the model
 	Intent  *IntentBody          // NextCall: see there
 	Effect  *EffectRequest       // NextEffect
@@ -194,6 +196,10 @@ func (m *machine) act(n Next, t *turn, mv move) (Next, error) {
 	switch {
 	case mv.done != nil:
 		return m.succeed(n, mv.done)
+	case mv.branch != nil && mv.fail != nil:
+		failed, err := m.failAttempt(n, StepFailed, mv.fail)
+		failed.Kind, failed.Branch = NextBranch, mv.branch
+		return failed, err
 	case mv.fail != nil && mv.fail.Code == CodeCancelled && m.interrupted():
 		return m.end(n, StepCancelled, nil)
 	case mv.fail != nil && mv.fail.Code == CodeTimedOut:

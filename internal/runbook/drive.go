@@ -37,6 +37,9 @@ func (d *drive) step(ctx context.Context, next Next) (*EndResult, error) {
 		}
 		return nil, nil
 	case NextBranch:
+		if len(next.Entries) > 0 {
+			return nil, d.add(next.Entries[0])
+		}
 		e, err := d.Document.TakeBranch(next.Step, next.Attempt, next.Branch.Chosen)
 		if err != nil {
 			return nil, err

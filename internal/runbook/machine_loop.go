@@ -220,11 +220,13 @@ func (m *machine) round() (Next, error) {
 	}
 	c, _ := resolved.(map[string]any)
 	again, err := condition(c)
+	decision := &BranchDecision{Chosen: End, Arms: []string{round(f.path, f.iteration+1), End}, Uses: unique(f.step.condition.refs(nil))}
 	if err != nil {
-		return up.end(n, StepFailed, &Failure{Message: "LoopCondition: " + err.Error()})
+		failed, err := up.end(n, StepFailed, &Failure{Message: "LoopCondition: " + err.Error()})
+		failed.Kind, failed.Branch = NextBranch, decision
+		return failed, err
 	}
-	n.Kind = NextBranch
-	n.Branch = &BranchDecision{Chosen: End, Arms: []string{round(f.path, f.iteration+1), End}, Uses: unique(f.step.condition.refs(nil))}
+	n.Kind, n.Branch = NextBranch, decision
 	if again {
 		n.Branch.Chosen = n.Branch.Arms[0]
 	}
