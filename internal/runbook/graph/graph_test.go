@@ -190,3 +190,20 @@ func TestLarge(t *testing.T) {
 	}
 	t.Logf("%d steps drawn twice in %s", runbook.MaxSteps, time.Since(begun))
 }
+
+// Whatever the runbook, it is drawn.
+func FuzzDraw(f *testing.F) {
+	f.Add([]byte(document))
+	f.Add([]byte("schemaVersion: '0.3'\nmainSteps: [{name: A, action: 'aws:pause', nextStep: A, onFailure: 'step:A', onCancel: 'step:A'}]\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d, err := runbook.Parse("x", data)
+		if err != nil {
+			return
+		}
+		for _, draw := range []func(io.Writer, *runbook.Document, string) error{Text, SVG} {
+			if err := draw(io.Discard, d, "x"); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
