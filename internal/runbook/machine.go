@@ -1,6 +1,7 @@
 package runbook
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -195,19 +196,38 @@ func (m *machine) stepStarted(e knowngood.LogEntry) error {
 	} else if e.Step != m.at || e.Attempt != m.attempt+1 || m.intent != nil {
 		return fmt.Errorf("attempt %d of step %s is under way", m.attempt, m.at)
 	}
-	b, err := Decode[StepStartedBody](e)
-	if err != nil {
+	if err := m.begins(e); err != nil {
 		return err
 	}
-	if b.Action != "" && b.Action != m.step.Action {
-		return fmt.Errorf("it is %s in the log and %s in the document", b.Action, m.step.Action)
-	}
-	m.begun = b.Inputs
 	m.attempt, m.started = e.Attempt, m.now
 	m.inner, m.written = nil, nil
 	m.intent, m.outcomes, m.waiting, m.decision = nil, nil, nil, nil
 	m.waited, m.retrying, m.reason = false, false, ""
 	return nil
+}
+
+// begins checks that a step is the one that the log has, and keeps a loop's inputs,
+// which stay as they are while it goes round; those of any other step are
+// resolved anew.
+func (m *machine) begins(e knowngood.LogEntry) error {
+	var b struct {
+		Action string `json:"action"`
+	}
+	if len(e.Body) > 0 {
+		if err := json.Unmarshal(e.Body, &b); err != nil {
+			return err
+		}
+	}
+	if b.Action != "" && b.Action != m.step.Action {
+		return fmt.Errorf("it is %s in the log and %s in the document", b.Action, m.step.Action)
+	}
+	m.begun = nil
+	if m.step.body == nil {
+		return nil
+	}
+	loop, err := Decode[StepStartedBody](e)
+	m.begun = loop.Inputs
+	return err
 }
 
 // inStep takes an entry that belongs to the step under way.
