@@ -192,6 +192,41 @@ func TestWhatHangsOnAScript(t *testing.T) {
 	deletionNeedsApproval(t, plan)
 }
 
+// What a failure inside a loop leads to is planned, and what a cancel request
+// leads to that nothing else does.
+func TestWaysOutOfALoopArePlanned(t *testing.T) {
+	e := newEstate(t)
+	plan := e.planOf(`
+  - name: Each
+    action: aws:loop
+    onFailure: step:Tidy
+    inputs:
+      Iterators: [one]
+      Steps:
+        - name: Snap
+          action: aws:executeAwsApi
+          onCancel: step:DeleteVolume
+          inputs: {Service: ec2, Api: CreateSnapshot, VolumeId: '{{ VolumeId }}'}
+    isEnd: true
+  - name: Tidy
+    action: aws:createTags
+    inputs: {ResourceIds: ['{{ VolumeId }}'], Tags: [{Key: failed, Value: 'yes'}]}
+    isEnd: true
+`+deleteVolume, e.attach("", nil))
+	parts := map[string]string{}
+	for _, p := range plan.Parts {
+		parts[p.Name] = strings.Join(p.When, ", ") + ": " + stepsOf(p)
+	}
+	want := map[string]string{
+		knowngood.MainPart: ": Each[1]/Snap CreateSnapshot", "Tidy": "Each[1]/Snap fails: Tidy CreateTags", "DeleteVolume": "Each[1]/Snap is cancelled: DeleteVolume DeleteVolume",
+	}
+	for name, calls := range want {
+		if parts[name] != calls || len(parts) != len(want) {
+			t.Errorf("part %s is %q, want %q; all are %v", name, parts[name], calls, parts)
+		}
+	}
+}
+
 // Tokens are such as the services take, and differ from round to round.
 func TestClientTokens(t *testing.T) {
 	long := WriteOperation{Settle: SettleToken, Token: "ClientToken"}

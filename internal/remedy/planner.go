@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/knowngood/knowngood"
@@ -350,26 +349,31 @@ func (e *exploration) call(w *way, next runbook.Next) error {
 			Error: &runbook.CallError{Code: "Planned", Message: "what if this fails"}})
 	}
 	w.fail = ""
-	e.forkFailure(w, next.Step)
+	if err := e.forkFailure(w, next.Step); err != nil {
+		return err
+	}
 	if class == knowngood.Write {
 		return e.write(w, next, op, in)
 	}
 	return e.read(w, next, op, in, class)
 }
 
-// forkFailure follows what a step's failure leads to, where the document says.
-func (e *exploration) forkFailure(w *way, step string) {
-	s, ok := e.req.Document.Step(step)
-	if !ok || w.part.name != knowngood.MainPart {
-		return
+// forkFailure follows what a step's failure leads to, where the document says,
+// and what a cancel request does that comes before its call.
+func (e *exploration) forkFailure(w *way, step string) error {
+	if w.part.name != knowngood.MainPart {
+		return nil
 	}
-	to, ok := strings.CutPrefix(s.OnFailure, "step:")
-	if !ok {
-		return
+	failure, cancel := e.req.Document.WaysOut(step)
+	if failure != runbook.End {
+		other := w.fork(e.part(failure, step+" fails"))
+		other.fail = step
+		e.later(other, step)
 	}
-	other := w.fork(e.part(to, step+" fails"))
-	other.fail = step
-	e.later(other, step)
+	if cancel == runbook.End || cancel == failure {
+		return nil
+	}
+	return e.forkCancel(w, step, e.part(cancel, step+" is cancelled"))
 }
 
 func (e *exploration) write(w *way, next runbook.Next, op *awsapi.Operation, in map[string]any) error {
@@ -385,7 +389,10 @@ func (e *exploration) write(w *way, next runbook.Next, op *awsapi.Operation, in 
 		return err
 	}
 	e.supposed(w, next.Step, func(output string) bool { return !certain(body.Outputs[output], !inputAssumed) })
-	return e.forkCancel(w, next.Step)
+	if w.part.name != knowngood.MainPart || !e.req.Document.Stops(next.Step) {
+		return nil
+	}
+	return e.forkCancel(w, next.Step, e.part(next.Step, next.Step+" is cancelled, or its time is over"))
 }
 
 // outcome appends what a call answered, as far as the step reads it.

@@ -80,12 +80,9 @@ var mustBeSeen = map[string][]string{
 	"stepfunctions:StartExecution": {"input"},
 }
 
-// forkCancel follows how a step that began something elsewhere stops it.
-func (e *exploration) forkCancel(w *way, step string) error {
-	if w.part.name != knowngood.MainPart || !e.req.Document.Stops(step) {
-		return nil
-	}
-	other := w.fork(e.part(step, step+" is cancelled, or its time is over"))
+// forkCancel follows what a cancel request does to a step, into a part.
+func (e *exploration) forkCancel(w *way, step string, part *partBuilder) error {
+	other := w.fork(part)
 	cancel, err := runbook.Encode(knowngood.EntryCancel, "", 0, runbook.CancelBody{})
 	if err != nil {
 		return err
@@ -93,7 +90,7 @@ func (e *exploration) forkCancel(w *way, step string) error {
 	if err := other.add(cancel); err != nil {
 		return err
 	}
-	e.later(other, step)
+	e.later(other, step+" cancelled")
 	return nil
 }
 
@@ -109,7 +106,9 @@ func (e *exploration) effect(w *way, next runbook.Next) error {
 	if next.Effect.Operation == runbook.EffectLook {
 		body.Property, body.Outputs = string(knowngood.RunSuccess), map[string]any{"Status": string(knowngood.RunSuccess)}
 	} else {
-		e.forkFailure(w, next.Step)
+		if err := e.forkFailure(w, next.Step); err != nil {
+			return err
+		}
 		e.incomplete("what the step %s does (%s) is not planned", next.Step, next.Effect.Action)
 		body.Outputs = runbook.Supposed(next.Effect)
 	}

@@ -216,6 +216,25 @@ func (d *Document) Stops(step string) bool {
 	return stops
 }
 
+// WaysOut are the steps to which a step leads when it fails and when it is
+// cancelled, those of the loops around it included; End where there is none.
+func (d *Document) WaysOut(step string) (failure, cancel string) {
+	s, ok := d.Step(step)
+	if !ok {
+		return End, End
+	}
+	cancel = wayBack(s)
+	for ; s != nil; s = s.parent {
+		if name, jumps := strings.CutPrefix(s.OnFailure, "step:"); jumps {
+			return name, cancel
+		}
+		if _, explicit := s.keys["onFailure"]; explicit {
+			return End, cancel
+		}
+	}
+	return End, cancel
+}
+
 // Selectors is what a step reads of a response.
 type Selectors struct {
 	Outputs []Output
