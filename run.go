@@ -91,6 +91,7 @@ const (
 	EntryWait        EntryKind = "wait"    // nothing to do until a time
 	EntryWake        EntryKind = "wake"
 	EntryDecision    EntryKind = "decision"         // of an aws:approve step
+	EntryIteration   EntryKind = "iteration"        // a loop goes round
 	EntryCancel      EntryKind = "cancel-requested" // by a person
 	EntryDrift       EntryKind = "drift"            // the world left the plan
 	EntryStepEnded   EntryKind = "step-ended"

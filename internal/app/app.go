@@ -70,7 +70,7 @@ func newRoot(s Streams) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return (&knowngood.Error{Kind: knowngood.Usage, Err: err}).WithHint("%s --help", cmd.CommandPath())
 	})
-	root.AddCommand(newApply(s), newApprove(s), newCall(s), newDemo(s), newModels(s), newPack(s), newPlan(s), newQuery(s), newResource(s), newRule(s), newRun(s), newRuns(s), newScan(s), newTest(s),
+	root.AddCommand(newApply(s), newApprove(s), newCall(s), newDemo(s), newModels(s), newPack(s), newPlan(s), newQuery(s), newResource(s), newRule(s), newRun(s), newRunbook(s), newRuns(s), newScan(s), newTest(s),
 		newSandbox(s), newVersion(s))
 	return root
 }

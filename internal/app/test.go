@@ -22,6 +22,14 @@ type testOptions struct {
 	run     string
 	junit   string
 	verbose bool
+	// of says whether a test of a file is meant; nil: all are.
+	of func(f *trialFile, file string, t trial) bool
+}
+
+func (o *testOptions) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.run, "run", "", "only tests whose name contains this text")
+	cmd.Flags().StringVar(&o.junit, "junit", "", "file for the results in JUnit's form")
+	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "name each test as it is run")
 }
 
 func newTest(s Streams) *cobra.Command {
@@ -36,9 +44,7 @@ state in the end must be so. Nothing outside this process is called. Exit code 1
 a test failed.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return runTests(cmd.Context(), s, o, args) },
 	}
-	cmd.Flags().StringVar(&o.run, "run", "", "only tests whose name contains this text")
-	cmd.Flags().StringVar(&o.junit, "junit", "", "file for the results in JUnit's form")
-	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "name each test as it is run")
+	o.register(cmd)
 	return cmd
 }
 
@@ -57,6 +63,10 @@ func runTests(ctx context.Context, s Streams, o testOptions, args []string) erro
 	if err != nil {
 		return err
 	}
+	return runTestFiles(ctx, s, o, files)
+}
+
+func runTestFiles(ctx context.Context, s Streams, o testOptions, files []string) error {
 	var results []testResult
 	failed := 0
 	for _, file := range files {
@@ -79,7 +89,7 @@ func runTests(ctx context.Context, s Streams, o testOptions, args []string) erro
 		}
 		begun, bad, ran := time.Now(), 0, 0
 		for _, t := range f.Tests {
-			if !strings.Contains(t.Name, o.run) {
+			if !strings.Contains(t.Name, o.run) || o.of != nil && !o.of(f, file, t) {
 				continue
 			}
 			r, err := runTest(ctx, s.Out, o, f, file, t)
@@ -97,6 +107,8 @@ func runTests(ctx context.Context, s Streams, o testOptions, args []string) erro
 		switch {
 		case bad > 0:
 			word = "FAIL"
+		case ran == 0 && o.of != nil:
+			continue // it is of another runbook
 		case ran == 0:
 			word = "?   "
 		}
@@ -112,6 +124,9 @@ func runTests(ctx context.Context, s Streams, o testOptions, args []string) erro
 		return knowngood.E(knowngood.Other, "test", "%d of %s failed", failed, plural(len(results), "test"))
 	}
 	if len(results) == 0 {
+		if o.run == "" {
+			return knowngood.E(knowngood.Usage, "test", "none of the tests in %s is of it", plural(len(files), "file"))
+		}
 		return knowngood.E(knowngood.Usage, "test", "no test was run").WithHint("--run %q fits none of the tests in %s", o.run, plural(len(files), "file"))
 	}
 	return nil

@@ -1,9 +1,12 @@
 package remedy
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/knowngood/knowngood"
@@ -21,6 +24,8 @@ type WriteOperation struct {
 	Inverse string           `yaml:"inverse"`
 	Settle  Settlement       `yaml:"settle"`
 	Token   string           `yaml:"token"`
+	Plain   bool             `yaml:"plain"`
+	Mark    string           `yaml:"mark"`
 	Tag     string           `yaml:"tag"`
 	Lookup  *Lookup          `yaml:"lookup"`
 	Gone    []string         `yaml:"gone"`
@@ -123,7 +128,9 @@ func (w WriteOperation) prepare(runID, step string, input map[string]any) map[st
 	switch w.Settle {
 	case SettleToken:
 		if _, given := out[w.Token]; !given {
-			out[w.Token] = mark
+			if out[w.Token] = mark; w.Plain || len(mark) > maxToken {
+				out[w.Token] = clientToken(mark)
+			}
 		}
 	case SettleTag:
 		specs, _ := out["TagSpecifications"].([]any)
@@ -144,5 +151,30 @@ func (w WriteOperation) prepare(runID, step string, input map[string]any) map[st
 		}
 		out["TagSpecifications"] = all
 	}
+	if w.Mark != "" {
+		said, _ := out[w.Mark].(string)
+		token := clientToken(mark)
+		if most := maxMarked - len(token) - 1; len(said) > most {
+			said = strings.ToValidUTF8(said[:most], "")
+		}
+		out[w.Mark] = strings.TrimSpace(said + " " + token)
+	}
 	return out
+}
+
+// maxToken is how long a client token may be: EC2's.
+const maxToken = 64
+
+// maxMarked is how long a text with a mark in it may become: SendCommand's
+// Comment.
+const maxMarked = 100
+
+var tokenForm = regexp.MustCompile(`[^A-Za-z0-9-]+`)
+
+// clientToken makes of a mark what every service takes as a client token:
+// letters, digits and hyphens, maxToken at most.
+func clientToken(mark string) string {
+	sum := sha256.Sum256([]byte(mark))
+	readable := tokenForm.ReplaceAllString(mark, "-")
+	return readable[:min(len(readable), 47)] + "-" + hex.EncodeToString(sum[:8])
 }

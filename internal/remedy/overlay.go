@@ -8,7 +8,6 @@ import (
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/awsapi"
-	"github.com/knowngood/knowngood/internal/runbook"
 )
 
 // overlay is what the writes of a way would have changed: the resources that
@@ -150,6 +149,27 @@ func (e *exploration) respond(op *awsapi.Operation, in map[string]any, id string
 	if out == nil {
 		out = map[string]any{}
 	}
+	if list, ok := madeLists[op.Service.Name+":"+op.Name]; ok {
+		out[list.member] = list.elements(op.Output.Member(list.member).Shape, in, id)
+	}
+	return out
+}
+
+// madeList is a member of a response that lists what a write makes, and the input
+// that says how many there are.
+type madeList struct{ member, count string }
+
+var madeLists = map[string]madeList{"ec2:RunInstances": {"Instances", "MinCount"}}
+
+func (l madeList) elements(s *awsapi.Shape, in map[string]any, id string) []any {
+	n, ok := in[l.count].(int64)
+	if !ok || n < 1 {
+		n = 1
+	}
+	out := []any{}
+	for i := range min(n, 100) {
+		out = append(out, respondShape(s.Elem.Shape, nil, id, l.member+"."+strconv.FormatInt(i, 10), 1))
+	}
 	return out
 }
 
@@ -217,7 +237,7 @@ func (e *exploration) finish(log []knowngood.LogEntry) (*knowngood.Plan, error) 
 		}
 		// In the document's order: the ways of a part came here in any order.
 		slices.SortStableFunc(b.calls, func(x, y knowngood.Call) int {
-			return e.number(x.Step) - e.number(y.Step)
+			return e.req.Document.Compare(x.Step, y.Step)
 		})
 		slices.Sort(b.when)
 		plan.Parts = append(plan.Parts, knowngood.PlanPart{Name: name, When: b.when, Calls: b.calls, Recovery: name != knowngood.MainPart && !b.branched})
@@ -229,10 +249,6 @@ func (e *exploration) finish(log []knowngood.LogEntry) (*knowngood.Plan, error) 
 	var err error
 	plan.Hash, err = HashPlan(plan)
 	return plan, err
-}
-
-func (e *exploration) number(step string) int {
-	return slices.IndexFunc(e.req.Document.Steps(), func(s *runbook.Step) bool { return s.Name == step })
 }
 
 // risk is the worst of what a run may do that nothing goes wrong in: what the

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/knowngood/knowngood"
@@ -51,7 +50,11 @@ const (
 // document that refuses, by an assertion on the live resource, is an error of
 // kind Refused that says why.
 func (p *Planner) Plan(ctx context.Context, req PlanRequest) (*knowngood.Plan, error) {
-	params, err := req.Document.BindParameters(req.Parameters)
+	given, err := req.Document.WithStore(ctx, req.Parameters, p.stored)
+	if err != nil {
+		return nil, err
+	}
+	params, err := req.Document.BindParameters(given)
 	if err != nil {
 		return nil, err
 	}
@@ -176,6 +179,10 @@ func (e *exploration) follow(w *way) error {
 			if err := e.call(w, next); err != nil {
 				return err
 			}
+		case runbook.NextEffect:
+			if err := e.effect(w, next); err != nil {
+				return err
+			}
 		case runbook.NextBranch:
 			if err := e.branch(w, next); err != nil {
 				return err
@@ -219,7 +226,11 @@ func (e *exploration) end(w *way, end *runbook.EndResult) error {
 
 func (e *exploration) branch(w *way, next runbook.Next) error {
 	arms := []string{next.Branch.Chosen}
-	if e.undetermined(w, next.Branch.Uses) {
+	undetermined := e.undetermined(w, next.Branch.Uses)
+	if len(next.Entries) > 0 && !undetermined {
+		return w.add(next.Entries...)
+	}
+	if undetermined {
 		for _, a := range next.Branch.Arms {
 			if a != next.Branch.Chosen {
 				arms = append(arms, a)
@@ -273,6 +284,13 @@ func (e *exploration) undetermined(w *way, uses []string) bool {
 // assign follows assumed values into the variables that steps give them to.
 func (e *exploration) assign(w *way, entries []knowngood.LogEntry) error {
 	for _, entry := range entries {
+		if entry.Kind == knowngood.EntryStepStarted && e.req.Document.IsLoop(entry.Step) {
+			assumed := e.undetermined(w, e.req.Document.Uses(entry.Step))
+			e.supposed(w, entry.Step, func(string) bool { return assumed })
+			if assumed {
+				e.incomplete("what the loop %s goes through is known only when it is run", entry.Step)
+			}
+		}
 		if entry.Kind != knowngood.EntryStepEnded {
 			continue
 		}
@@ -290,13 +308,16 @@ func (e *exploration) assign(w *way, entries []knowngood.LogEntry) error {
 
 // supposed marks the outputs of a step that the real run may find otherwise.
 func (e *exploration) supposed(w *way, step string, supposed func(output string) bool) {
-	for _, o := range e.req.Document.Selectors(step).Outputs {
-		w.overlay.assume(step+"."+o.Name, supposed(o.Name))
+	for _, o := range e.req.Document.Outputs(step) {
+		w.overlay.assume(runbook.StepName(step)+"."+o.Name, supposed(o.Name))
 	}
 }
 
 func (e *exploration) call(w *way, next runbook.Next) error {
-	call, err := next.Call.Coerce(e.Catalog)
+	call, err := e.coerce(*next.Call)
+	if err != nil && w.part.name == knowngood.MainPart && e.undetermined(w, e.req.Document.Uses(next.Step)) {
+		return e.unplanned(w, next)
+	}
 	if err != nil {
 		// A run would not send it either; on a conditional way it says that the
 		// way can't be taken, an arm for an Auto Scaling group where there is none.
@@ -309,6 +330,9 @@ func (e *exploration) call(w *way, next runbook.Next) error {
 	}
 	in := call.Input
 	class := knowngood.CallClass(op.Class().String())
+	if call.Purpose == runbook.PurposeInvoke {
+		class = knowngood.Write
+	}
 	name := op.Service.Name + ":" + op.Name
 	if class == knowngood.SensitiveRead && !slices.Contains(e.req.Entry.SensitiveReads, name) {
 		return knowngood.E(knowngood.Refused, "plan "+e.req.Ref.Name, "the step %s makes the sensitive read %s, which the runbook's entry does not allow", next.Step, name)
@@ -317,7 +341,7 @@ func (e *exploration) call(w *way, next runbook.Next) error {
 		in = e.Operations[name].prepare(e.req.RunID, next.Step, in)
 	}
 	in, _ = plain(in).(map[string]any)
-	if member := sensitiveMember(op.Input, in, ""); member != "" {
+	if member := sensitiveMember(op.Input, in, ""); member != "" && !slices.Contains(mustBeSeen[name], member) {
 		return knowngood.E(knowngood.Refused, "plan "+e.req.Ref.Name, "the step %s gives %s of %s, a secret, which a plan would keep in clear; this version doesn't plan such calls", next.Step, member, name)
 	}
 	if w.fail == next.Step {
@@ -325,26 +349,31 @@ func (e *exploration) call(w *way, next runbook.Next) error {
 			Error: &runbook.CallError{Code: "Planned", Message: "what if this fails"}})
 	}
 	w.fail = ""
-	e.forkFailure(w, next.Step)
+	if err := e.forkFailure(w, next.Step); err != nil {
+		return err
+	}
 	if class == knowngood.Write {
 		return e.write(w, next, op, in)
 	}
 	return e.read(w, next, op, in, class)
 }
 
-// forkFailure follows what a step's failure leads to, where the document says.
-func (e *exploration) forkFailure(w *way, step string) {
-	s, ok := e.req.Document.Step(step)
-	if !ok || w.part.name != knowngood.MainPart {
-		return
+// forkFailure follows what a step's failure leads to, where the document says,
+// and what a cancel request does that comes before its call.
+func (e *exploration) forkFailure(w *way, step string) error {
+	if w.part.name != knowngood.MainPart {
+		return nil
 	}
-	to, ok := strings.CutPrefix(s.OnFailure, "step:")
-	if !ok {
-		return
+	failure, cancel := e.req.Document.WaysOut(step)
+	if failure != runbook.End {
+		other := w.fork(e.part(failure, step+" fails"))
+		other.fail = step
+		e.later(other, step)
 	}
-	other := w.fork(e.part(to, step+" fails"))
-	other.fail = step
-	e.later(other, step)
+	if cancel == runbook.End || cancel == failure {
+		return nil
+	}
+	return e.forkCancel(w, step, e.part(cancel, step+" is cancelled"))
 }
 
 func (e *exploration) write(w *way, next runbook.Next, op *awsapi.Operation, in map[string]any) error {
@@ -360,7 +389,10 @@ func (e *exploration) write(w *way, next runbook.Next, op *awsapi.Operation, in 
 		return err
 	}
 	e.supposed(w, next.Step, func(output string) bool { return !certain(body.Outputs[output], !inputAssumed) })
-	return nil
+	if w.part.name != knowngood.MainPart || !e.req.Document.Stops(next.Step) {
+		return nil
+	}
+	return e.forkCancel(w, next.Step, e.part(next.Step, next.Step+" is cancelled, or its time is over"))
 }
 
 // outcome appends what a call answered, as far as the step reads it.

@@ -22,6 +22,9 @@ type Executor struct {
 	Patience   time.Duration // the longest wait that Run sits out; 0: any
 	// Decisions gives the approvals that count for an aws:approve step.
 	Decisions func(ctx context.Context, r runbook.ApproveRequest) ([]knowngood.Approval, error)
+	// Effects do what steps want done that is no call of AWS's API: scripts, other
+	// automations, webhooks. A step for whose effect there is nothing fails.
+	Effects runbook.Effects
 	// OnEntry is told of each entry once it is durable. It may be nil.
 	OnEntry func(knowngood.LogEntry)
 }
@@ -59,7 +62,7 @@ func (x *Executor) Run(ctx context.Context, plan *knowngood.Plan, epoch int64) (
 		begin = &start
 	}
 	r := &runbook.Runner{
-		Document: d, RunID: plan.RunID, Epoch: epoch, Start: begin, Patience: x.Patience, Log: x.Log, Caller: held, Catalog: x.Catalog, Settler: heldSettler{x.Settler, held}, Clock: x.Clock, Decisions: x.Decisions,
+		Document: d, RunID: plan.RunID, Epoch: epoch, Start: begin, Patience: x.Patience, Log: x.Log, Caller: held, Catalog: x.Catalog, Settler: heldSettler{x.Settler, held}, Clock: x.Clock, Decisions: x.Decisions, Effects: x.Effects,
 		OnEntry: x.OnEntry, CallID: held.callID,
 		Class: func(service, operation string) knowngood.CallClass {
 			op, err := x.Catalog.Operation(service, operation)
@@ -146,7 +149,9 @@ func (h *held) resume(log []knowngood.LogEntry) error {
 				return err
 			}
 			h.wrote = true
-			open[e.Step] = body
+			if !runbook.IsEffect(body) { // what is no call is not in the plan
+				open[e.Step] = body
+			}
 		case knowngood.EntryOutcome:
 			intent, ok := open[e.Step]
 			if !ok {
@@ -173,7 +178,7 @@ func (h *held) resume(log []knowngood.LogEntry) error {
 func (h *held) callID(step string, _ int, call runbook.CallRequest) string {
 	for _, p := range h.plan.Parts {
 		for _, c := range p.Calls {
-			if c.Step == step && c.Class == knowngood.Write {
+			if c.Step == step && c.Class == knowngood.Write && c.Service == call.Service && c.Operation == call.Operation {
 				return c.ID
 			}
 		}

@@ -25,6 +25,10 @@ type (
 	projector interface {
 		project(s *Step, response map[string]any) (outputs map[string]any, property any, err error)
 	}
+	// decoder makes of a response what JSON has no form for.
+	decoder interface {
+		decode(response map[string]any) map[string]any
+	}
 	// caller names the calls that the step may make, for checks against the
 	// models.
 	caller interface {
@@ -32,7 +36,18 @@ type (
 	}
 	// outputter names outputs that the action itself defines.
 	outputter interface {
-		outputs() []Output
+		outputs(s *Step) []Output
+	}
+	// stopper began something elsewhere that has to be stopped when the step is
+	// cancelled or its time is over. stop is the call or effect that does so,
+	// nil when there is nothing to stop; stopped says that it was made.
+	stopper interface {
+		stop(t *turn) *move
+		stopped(t *turn) bool
+	}
+	// reticent keeps inputs out of the log that are long and known otherwise.
+	reticent interface {
+		shown(inputs map[string]any) map[string]any
 	}
 	// personal waits for a decision, not for a time.
 	personal interface {
@@ -62,27 +77,31 @@ type callSite struct {
 	skip               []string // members of input that are the action's own
 }
 
-// actions are those that this version runs.
+// actions are those of AWS's "Automation actions reference".
 var actions = map[string]action{
 	"aws:approve":                    approve{},
 	"aws:assertAwsResourceProperty":  assertProperty{},
 	"aws:branch":                     branch{},
 	"aws:changeInstanceState":        changeInstanceState{},
+	"aws:copyImage":                  copyImage{},
+	"aws:createImage":                createImage{},
+	"aws:createStack":                createStack{},
 	"aws:createTags":                 createTags{},
+	"aws:deleteImage":                deleteImage{},
+	"aws:deleteStack":                deleteStack{},
+	"aws:executeAutomation":          executeAutomation{},
 	"aws:executeAwsApi":              executeAPI{},
+	scriptAction:                     executeScript{},
+	"aws:executeStateMachine":        stateMachine{},
+	"aws:invokeLambdaFunction":       invokeLambda{},
+	"aws:invokeWebhook":              webhook{},
+	"aws:loop":                       loop{},
 	"aws:pause":                      pause{},
+	"aws:runCommand":                 runCommand{},
+	"aws:runInstances":               runInstances{},
 	"aws:sleep":                      sleep{},
 	"aws:updateVariable":             updateVariable{},
 	"aws:waitForAwsResourceProperty": waitProperty{},
-}
-
-// notRun are the actions of AWS's "Automation actions reference" that this
-// version knows by name only.
-var notRun = []string{
-	"aws:copyImage", "aws:createImage", "aws:createStack", "aws:deleteImage",
-	"aws:deleteStack", "aws:executeAutomation", "aws:executeScript",
-	"aws:executeStateMachine", "aws:invokeLambdaFunction", "aws:invokeWebhook",
-	"aws:loop", "aws:runCommand", "aws:runInstances",
 }
 
 // noCancelTarget are the actions that onCancel may not lead to, as AWS's
@@ -92,14 +111,15 @@ var noCancelTarget = []string{
 	"aws:createTags", "aws:loop", "aws:pause", "aws:runInstances", "aws:sleep",
 }
 
-func actionNames() []string {
-	return append(slices.Collect(maps.Keys(actions)), notRun...)
-}
+func actionNames() []string { return slices.Sorted(maps.Keys(actions)) }
+
+func sortedKeys(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }
 
 // turn is what an action sees when it is asked what comes next.
 type turn struct {
 	doc     *Document
 	step    *Step
+	path    string
 	inputs  map[string]any // references resolved
 	scope   *scope
 	attempt int
@@ -125,6 +145,8 @@ type move struct {
 	wait    *WaitBody
 	approve *ApproveRequest
 	branch  *BranchDecision
+	effect  *EffectRequest
+	round   *IterationBody
 	done    *StepEndedBody // success
 	fail    *Failure
 }
@@ -147,10 +169,16 @@ func failedCall(o *OutcomeBody) move {
 type checker struct {
 	doc      *Document
 	problems []*knowngood.FileError
+	warnings []*knowngood.FileError
 }
 
 func (c *checker) add(pos knowngood.Position, want, format string, args ...any) {
 	c.problems = append(c.problems, &knowngood.FileError{Position: pos, Problem: fmt.Sprintf(format, args...), Want: want})
+}
+
+// warn notes what can be run and is probably not meant.
+func (c *checker) warn(pos knowngood.Position, want, format string, args ...any) {
+	c.warnings = append(c.warnings, &knowngood.FileError{Position: pos, Problem: fmt.Sprintf(format, args...), Want: want})
 }
 
 // members reports inputs that an action does not have, and missing ones.
@@ -177,13 +205,25 @@ func (c *checker) oneOf(s *Step, name string, choices ...string) {
 	}
 }
 
-// target reports the name of a step that does not exist.
+// target reports the name of a step that does not exist, or that a step can't go
+// to: a loop is left through its end, or through onFailure and onCancel.
 func (c *checker) target(pos knowngood.Position, s *Step, key, name string) {
-	if _, ok := c.doc.index[name]; !ok {
+	to, ok := c.doc.Step(name)
+	if !ok || name != to.Name {
 		names := make([]string, len(c.doc.steps))
 		for i, other := range c.doc.steps {
 			names[i] = other.Name
 		}
 		c.add(pos, "the name of a step", "step %s: %s names the step %s, which does not exist%s", s.Name, key, excerpt(name), near(name, names))
+		return
 	}
+	if to.parent == s.parent {
+		return
+	}
+	for outer := s.parent; outer != nil && (key == "onFailure" || key == "onCancel"); outer = outer.parent {
+		if outer.parent == to.parent {
+			return
+		}
+	}
+	c.add(pos, "a step of the same list", "step %s: %s names the step %s, which can't be gone to from inside or outside a loop", s.Name, key, excerpt(name))
 }

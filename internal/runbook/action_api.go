@@ -17,6 +17,7 @@ const (
 	PurposeExecute Purpose = "execute" // for its effect or its outputs
 	PurposeWait    Purpose = "wait"    // to see whether a state has come
 	PurposeAssert  Purpose = "assert"  // to see whether a state holds
+	PurposeInvoke  Purpose = "invoke"  // for its effect, whatever the operation's class
 )
 
 // CallRequest is a call that a step wants made.
@@ -25,6 +26,8 @@ type CallRequest struct {
 	Operation string // as the document has it; Coerce gives the model's name
 	Input     map[string]any
 	Purpose   Purpose
+
+	logged bool // Input is a log's, its bytes in base64
 }
 
 // The inputs of the three actions that call any operation: what is not one of
@@ -96,6 +99,9 @@ func (s *Step) declared(response map[string]any) (map[string]any, error) {
 		if v != nil {
 			outputs[o.Name] = v
 		}
+	}
+	if _, given := outputs[outputPayload]; s.wantsPayload && !given {
+		outputs[outputPayload] = response
 	}
 	if n := size(outputs); n > maxResolved {
 		return nil, fmt.Errorf("the outputs have about %d bytes, at most %d are kept", n, maxResolved)

@@ -126,7 +126,7 @@ func (b branch) next(t *turn) move {
 		c, _ := choice.(map[string]any)
 		ok, err := condition(c)
 		if err != nil {
-			return failf("%v", err)
+			return move{branch: decision, fail: &Failure{Message: err.Error()}}
 		}
 		if ok {
 			decision.Chosen = text(c["NextStep"])

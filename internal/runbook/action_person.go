@@ -12,6 +12,8 @@ type ApproveRequest struct {
 	Min       int      // distinct people who must approve
 	Message   string
 	Deadline  time.Time
+	// NotificationArn is the SNS topic that is told of the request, or "".
+	NotificationArn string
 	// Pause says that the step is aws:pause: anyone who may resume the run
 	// decides, and Approvers is empty.
 	Pause bool
@@ -33,7 +35,7 @@ func (approve) timeout() (standard, most time.Duration) { return approveTimeout,
 
 func (approve) person() {}
 
-func (approve) outputs() []Output {
+func (approve) outputs(*Step) []Output {
 	return []Output{{Name: "ApprovalStatus", Type: String}, {Name: "ApproverDecisions", Type: MapList}}
 }
 
@@ -55,7 +57,7 @@ func (approve) next(t *turn) move {
 	if d := t.decision; d != nil {
 		return decided(d)
 	}
-	req := &ApproveRequest{Step: t.step.Name, Min: 1, Message: text(t.inputs["Message"]), Deadline: t.due}
+	req := &ApproveRequest{Step: t.step.Name, Min: 1, Message: text(t.inputs["Message"]), Deadline: t.due, NotificationArn: text(t.inputs["NotificationArn"])}
 	if len(req.Message) > maxMessage {
 		return failf("the message has %d characters, at most %d are allowed", len(req.Message), maxMessage)
 	}

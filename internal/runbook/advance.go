@@ -18,7 +18,9 @@ const (
 	// NextCall: make Call and append its outcome. When Intent is set the log
 	// has the call's intent and no outcome: find out first what became of it.
 	NextCall
-	// NextBranch: append what TakeBranch makes of Branch.Chosen.
+	// NextBranch: append what TakeBranch makes of Branch.Chosen; or Entries, where
+	// there are any: then a condition can't be evaluated, and the step fails. A
+	// planner, to which a value is not known yet, may take an arm all the same.
 	NextBranch
 	// NextWait: nothing to do until Until; then append a wake entry.
 	NextWait
@@ -27,6 +29,8 @@ const (
 	NextApprove
 	// NextEnd: the run has ended as End says.
 	NextEnd
+	// NextEffect: do Effect and append its outcome, as for NextCall.
+	NextEffect
 )
 
 // Next is what a run does next.
@@ -35,9 +39,10 @@ type Next struct {
 	Step    string // path of the step under way
 	Attempt int
 
-	Entries []knowngood.LogEntry // NextAppend: without number and time
+	Entries []knowngood.LogEntry // NextAppend, and see NextBranch: without number and time
 	Call    *CallRequest         // NextCall: references resolved; Coerce fits it to the model
 	Intent  *IntentBody          // NextCall: see there
+	Effect  *EffectRequest       // NextEffect
 	Branch  *BranchDecision      // NextBranch
 	Until   time.Time            // NextWait; zero: until a person does something
 	Reason  string               // NextWait: what for
@@ -60,8 +65,11 @@ func Advance(d *Document, log []knowngood.LogEntry) (Next, error) {
 }
 
 // TakeBranch is the entry with which an aws:branch step ends by going to a
-// step, one of its arms.
+// step, one of its arms; or with which an aws:loop goes round again, or ends.
 func (d *Document) TakeBranch(step string, attempt int, next string) (knowngood.LogEntry, error) {
+	if s, ok := d.Step(step); ok && s.body != nil {
+		return takeRound(s, step, attempt, next)
+	}
 	for _, arm := range d.Arms(step) {
 		if arm == next {
 			return Encode(knowngood.EntryStepEnded, step, attempt, StepEndedBody{Status: StepSuccess, NextStep: next})
@@ -81,6 +89,9 @@ func (d *Document) Project(step string, response map[string]any) (outputs map[st
 	p, ok := s.run.(projector)
 	if !ok {
 		return nil, nil, nil
+	}
+	if decoder, ok := s.run.(decoder); ok {
+		response = decoder.decode(response)
 	}
 	r, _ := plain(response).(map[string]any)
 	return p.project(s, r)
@@ -131,7 +142,10 @@ func (m *machine) next() (Next, error) {
 	case m.step == nil:
 		return m.between()
 	}
-	n := Next{Step: m.step.Name, Attempt: m.attempt}
+	n := Next{Step: m.at, Attempt: m.attempt}
+	if m.intent != nil && isEffect(m.intent.Service) {
+		return m.resumeEffect(n)
+	}
 	if m.intent != nil {
 		n.Kind, n.Intent = NextCall, m.intent
 		n.Call = &CallRequest{Service: m.intent.Service, Operation: m.intent.Operation, Input: m.intent.Input, Purpose: PurposeExecute}
@@ -156,10 +170,16 @@ func (m *machine) next() (Next, error) {
 	if m.retrying {
 		return m.retry(n)
 	}
+	if stop, ok := m.step.run.(stopper); ok && stop.stopped(t) {
+		if m.interrupted() {
+			return m.end(n, StepCancelled, nil)
+		}
+		return m.timedOut(n, t)
+	}
 	_, person := m.step.run.(personal)
 	if m.waiting != nil && !person {
 		if m.interrupted() {
-			return m.end(n, StepCancelled, nil)
+			return m.cancelStep(n, t)
 		}
 		n.Kind, n.Until, n.Reason = NextWait, m.waiting.Until, m.waiting.Reason
 		return n, nil
@@ -176,19 +196,30 @@ func (m *machine) act(n Next, t *turn, mv move) (Next, error) {
 	switch {
 	case mv.done != nil:
 		return m.succeed(n, mv.done)
+	case mv.branch != nil && mv.fail != nil:
+		failed, err := m.failAttempt(n, StepFailed, mv.fail)
+		failed.Kind, failed.Branch = NextBranch, mv.branch
+		return failed, err
+	case mv.fail != nil && mv.fail.Code == CodeCancelled && m.interrupted():
+		return m.end(n, StepCancelled, nil)
+	case mv.fail != nil && mv.fail.Code == CodeTimedOut:
+		return m.failAttempt(n, StepTimedOut, mv.fail)
 	case mv.fail != nil:
 		return m.failAttempt(n, StepFailed, mv.fail)
+	case mv.round != nil:
+		return m.entry(n, knowngood.EntryIteration, mv.round)
 	case mv.branch != nil:
 		n.Kind, n.Branch = NextBranch, mv.branch
 		return n, nil
 	case m.interrupted():
-		return m.end(n, StepCancelled, nil)
+		return m.cancelStep(n, t)
 	case !t.due.IsZero() && !t.now.Before(t.due) && !lastLook(t, mv):
-		message := fmt.Sprintf("timed out after %d s", int(t.due.Sub(t.started).Seconds()))
-		if m.reason != "" {
-			message += ": " + m.reason
+		if stop, ok := m.step.run.(stopper); ok {
+			if call := stop.stop(t); call != nil {
+				return m.request(n, *call)
+			}
 		}
-		return m.failAttempt(n, StepTimedOut, &Failure{Message: message})
+		return m.timedOut(n, t)
 	case mv.approve != nil:
 		n.Kind, n.Approve = NextApprove, mv.approve
 		return n, nil
@@ -197,24 +228,54 @@ func (m *machine) act(n Next, t *turn, mv move) (Next, error) {
 			mv.wait.Until = t.due
 		}
 		return m.entry(n, knowngood.EntryWait, mv.wait)
+	}
+	return m.request(n, mv)
+}
+
+// request asks for the call or the effect of a move.
+func (m *machine) request(n Next, mv move) (Next, error) {
+	switch {
 	case mv.call != nil:
 		n.Kind, n.Call = NextCall, mv.call
+		return n, nil
+	case mv.effect != nil:
+		n.Kind, n.Effect = NextEffect, mv.effect
 		return n, nil
 	}
 	return Next{}, fmt.Errorf("%s made no move", m.step.Action)
 }
 
+// cancelStep ends the step under way because of a cancel request, once what it
+// began elsewhere is stopped.
+func (m *machine) cancelStep(n Next, t *turn) (Next, error) {
+	if stop, ok := m.step.run.(stopper); ok {
+		if mv := stop.stop(t); mv != nil {
+			return m.request(n, *mv)
+		}
+	}
+	return m.end(n, StepCancelled, nil)
+}
+
+func (m *machine) timedOut(n Next, t *turn) (Next, error) {
+	message := fmt.Sprintf("timed out after %d s", int(t.due.Sub(t.started).Seconds()))
+	if m.reason != "" {
+		message += ": " + m.reason
+	}
+	return m.failAttempt(n, StepTimedOut, &Failure{Message: message})
+}
+
 // lastLook says whether a move is the poll that a wait makes when its time is
 // over: the state may have come during the last pause.
 func lastLook(t *turn, mv move) bool {
-	return mv.call != nil && mv.call.Purpose == PurposeWait && t.waited
+	looks := mv.call != nil && mv.call.Purpose == PurposeWait || mv.effect != nil && mv.effect.Operation == EffectLook
+	return looks && t.waited
 }
 
 // turn is the action's view of the step under way.
 func (m *machine) turn() (*turn, error) {
 	s := m.scope()
 	t := &turn{
-		doc: m.doc, step: m.step, scope: s, attempt: m.attempt, started: m.started, now: m.now,
+		doc: m.doc, step: m.step, path: m.at, scope: s, attempt: m.attempt, started: m.started, now: m.now,
 		outcomes: m.outcomes, waited: m.waited, decision: m.decision,
 	}
 	limit, err := m.timeLimit(s)
@@ -223,6 +284,9 @@ func (m *machine) turn() (*turn, error) {
 	}
 	if limit > 0 {
 		t.due = m.started.Add(limit)
+	}
+	if err := m.loopsDue(t); err != nil {
+		return nil, err
 	}
 	inputs, err := s.resolve(m.step.inputs)
 	if err != nil {
@@ -260,23 +324,36 @@ func (m *machine) timeLimit(s *scope) (time.Duration, error) {
 
 // between starts the upcoming step, or ends the run.
 func (m *machine) between() (Next, error) {
-	if m.upcoming == End || m.recovery && m.runs >= MaxStepRuns {
+	if m.recovery && m.runs >= MaxStepRuns || m.upcoming == End && len(m.frames) == 0 {
 		return m.finish()
+	}
+	if f := m.top(); f != nil {
+		switch due, err := m.overdue(); {
+		case f.leaving != nil:
+			return m.leave()
+		case err != nil || due:
+			return m.overrun(err)
+		case m.upcoming == End:
+			return m.round()
+		}
 	}
 	step, ok := m.doc.Step(m.upcoming)
 	if !ok {
 		return Next{}, knowngood.E(knowngood.Invalid, "replay the log", "there is no step %q", m.upcoming)
 	}
-	return m.begin(step, 1)
+	return m.begin(step, m.path(step.Name), 1)
 }
 
-func (m *machine) begin(step *Step, attempt int) (Next, error) {
+func (m *machine) begin(step *Step, path string, attempt int) (Next, error) {
 	body := StepStartedBody{Action: step.Action}
 	// An input that can't be resolved fails the step once it has begun.
 	if inputs, err := m.scope().resolve(step.inputs); err == nil {
 		body.Inputs, _ = inputs.(map[string]any)
 	}
-	return m.entry(Next{Step: step.Name, Attempt: attempt}, knowngood.EntryStepStarted, body)
+	if a, ok := step.run.(reticent); ok {
+		body.Inputs = a.shown(body.Inputs)
+	}
+	return m.entry(Next{Step: path, Attempt: attempt}, knowngood.EntryStepStarted, body)
 }
 
 func (m *machine) entry(n Next, kind knowngood.EntryKind, body any) (Next, error) {
@@ -337,7 +414,7 @@ func (m *machine) retry(n Next) (Next, error) {
 		n.Kind, n.Until, n.Reason = NextWait, m.waiting.Until, m.waiting.Reason
 		return n, nil
 	}
-	return m.begin(m.step, m.attempt+1)
+	return m.begin(m.step, m.at, m.attempt+1)
 }
 
 // end ends the step under way, which did not succeed, and finds its way on.
@@ -345,11 +422,7 @@ func (m *machine) end(n Next, status StepStatus, f *Failure) (Next, error) {
 	s := m.step
 	body := StepEndedBody{Status: status, Failure: f, Outputs: m.callOutputs(), Recovery: m.recovery}
 	onFailure, jumps := strings.CutPrefix(s.OnFailure, "step:")
-	// A limit that was exceeded is no failure of this step, so that its
-	// onFailure: Continue does not apply; neither does it to plan drift,
-	// except on a path that leads back and has to go on as well as it can.
-	exceeded := f != nil && f.Code == CodeStepLimit
-	broken := f != nil && f.Drift || exceeded
+	broken := f != nil && (f.Drift || f.Code == CodeStepLimit)
 	switch {
 	case status == StepCancelled:
 		body.Failure = &Failure{Message: "cancelled" + m.cancelText()}
@@ -361,13 +434,23 @@ func (m *machine) end(n Next, status StepStatus, f *Failure) (Next, error) {
 	case jumps:
 		body.NextStep = onFailure
 		body.Recovery = m.recovery || s.IsCritical || broken
-	case s.OnFailure == "Continue" && (!broken || m.recovery && !exceeded):
+	case m.continues(s, status, f):
 		body.NextStep = s.following
 	case status == StepTimedOut || broken:
 		body.NextStep = wayBack(s)
 		body.Recovery = m.recovery || body.NextStep != End
 	}
 	return m.entry(n, knowngood.EntryStepEnded, body)
+}
+
+// continues says whether a failure of a step is passed over. A limit that was
+// exceeded is no failure of the step, so that its onFailure: Continue does not
+// apply; neither does it to plan drift, except on a path that leads back and
+// has to go on as well as it can.
+func (m *machine) continues(s *Step, status StepStatus, f *Failure) bool {
+	exceeded := f != nil && f.Code == CodeStepLimit
+	broken := f != nil && f.Drift || exceeded
+	return s.OnFailure == "Continue" && status != StepCancelled && (!broken || m.recovery && !exceeded)
 }
 
 func (m *machine) cancelText() string {

@@ -1,6 +1,10 @@
 package runbook
 
-import "github.com/knowngood/knowngood/awsapi"
+import (
+	"slices"
+
+	"github.com/knowngood/knowngood/awsapi"
+)
 
 // StepCall is an operation that a step may call.
 type StepCall struct {
@@ -29,6 +33,31 @@ func (d *Document) Calls(cat *awsapi.Catalog) []StepCall {
 		}
 	}
 	return out
+}
+
+// effectActions are the IAM actions that Systems Manager itself would need for
+// what is no call of a step's.
+var effectActions = map[string][]string{
+	"aws:executeAutomation": {"ssm:GetAutomationExecution", "ssm:StartAutomationExecution", "ssm:StopAutomationExecution"},
+	"aws:invokeWebhook":     {"ssm:GetParameter"},
+}
+
+// Actions are the IAM actions that the document's steps need, sorted. Those of
+// scripts and of other automations are not among them; unknown names the steps
+// that have such.
+func (d *Document) Actions(cat *awsapi.Catalog) (actions, unknown []string) {
+	for _, c := range d.Calls(cat) {
+		actions = append(actions, c.Operation.IAMActions(nil)...)
+	}
+	for _, s := range d.steps {
+		actions = append(actions, effectActions[s.Action]...)
+		c, calls := s.run.(caller)
+		if s.Action == scriptAction || s.Action == "aws:executeAutomation" || calls && len(c.calls(s)) == 0 {
+			unknown = append(unknown, s.Name)
+		}
+	}
+	slices.Sort(actions)
+	return slices.Compact(actions), unknown
 }
 
 // Awaited gives the property that a step's read of an operation finds once what

@@ -44,6 +44,7 @@ func (c *Cursor) Fork() *Cursor {
 	// A step's outputs, once there, are replaced and not changed; so are the
 	// bodies that the machine points to.
 	m.vars, m.outputs = maps.Clone(m.vars), maps.Clone(m.outputs)
+	m.frames, m.written = slices.Clone(m.frames), slices.Clone(m.written)
 	m.outcomes, m.failures = slices.Clone(m.outcomes), slices.Clone(m.failures)
 	return &Cursor{m: &m, log: slices.Clip(c.log)}
 }

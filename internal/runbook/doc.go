@@ -1,11 +1,33 @@
 // Package runbook reads and runs SSM Automation documents, schemaVersion 0.3.
 //
 // A run is an append-only log. [Advance] is a pure function of a document and
-// a log that says what comes next: facts to append, a call to make, a branch to
-// take, a time to wait for, a decision to ask for, or the end. [Runner] drives
-// it: it appends the facts, makes the calls and never lets a write go out
-// before its intent is in the log. A planner drives the same function with
-// responses of its own.
+// a log that says what comes next: facts to append, a call or another effect to
+// make, a branch to take, a time to wait for, a decision to ask for, or the end.
+// [Runner] drives it: it appends the facts, makes the calls and never lets a
+// write go out before its intent is in the log. A planner drives the same
+// function with responses of its own.
+//
+// What is no call of AWS's API is an effect: a script, another automation, a
+// webhook. [Effects] has the interfaces of what does them.
+//
+// # Steps, paths and loops
+//
+// A step's path is its name; inside a loop it is "Loop[2]/Step", the second
+// round's. Entries of the log have paths, and so have client tokens, so that each
+// round's writes are told apart. A loop's step-started entry has what it goes
+// through; an iteration entry begins each round. Outputs are referred to by the
+// step's name and are those of the last round.
+//
+// # Scripts and crashes
+//
+// A script's intent is in the log before it runs, and each write that it makes
+// through its Caller has an intent and an outcome of its own after it. When the
+// process ends in mid-run, the script is run again: the writes that it makes again
+// are answered from the log, the one that was under way is settled by the table
+// of operations, and the rest go out. A script that makes another write than
+// before leaves the run as OutcomeUnknown, for a person. Other automations are
+// started by a key, so that a second start begins nothing; a webhook is invoked
+// once, and what became of it after a crash is not known.
 //
 // # How this differs from Systems Manager
 //
@@ -26,4 +48,14 @@
 //     something was not found, since a fresh resource may not be visible yet.
 //   - A run executes at most [MaxStepRuns] steps, and as many again on a path
 //     that onFailure or onCancel began.
+//   - A step inside a loop that fails and has no onFailure of its own makes the
+//     loop fail, whose onFailure then applies. onFailure and onCancel of such a
+//     step may lead out of the loop. A loop is not tried again as a whole.
+//   - A step that began something elsewhere, a command, an execution of Step
+//     Functions or another automation, stops it when it is cancelled or when its
+//     time is over.
+//   - global:DATE and global:DATE_TIME are those of the run's beginning, so that a
+//     run that is taken up again goes on as it began.
+//   - Braces in a script's text that name nothing in the document stay as they
+//     are.
 package runbook

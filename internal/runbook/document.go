@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"strings"
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/internal/runbook/jsonpath"
@@ -21,10 +22,12 @@ type Document struct {
 	OutputRefs []Reference
 
 	assumeRole *node
-	files      *node // attachments
-	steps      []*Step
+	files      []Attachment
+	main       []*Step        // mainSteps
+	steps      []*Step        // all, each loop's after the loop
 	index      map[string]int // of steps, by name
 	outputPos  []knowngood.Position
+	warnings   []*knowngood.FileError // of Parse
 }
 
 // Parameter is what a run of the document is given.
@@ -43,6 +46,9 @@ type Parameter struct {
 	store                        string // default that is a value of Parameter Store
 	hasDefault, hasAllowedValues bool
 }
+
+// Required says whether a run has to be given a value.
+func (p *Parameter) Required() bool { return !p.hasDefault && p.store == "" }
 
 // Variable is a value that aws:updateVariable can change during a run.
 type Variable struct {
@@ -69,12 +75,17 @@ type Step struct {
 	Outputs     []Output
 	Position    knowngood.Position
 
-	number    int // from 0
-	timeout   *node
-	inputs    *node
-	keys      map[string]knowngood.Position // of the step's own keys
-	following string                        // the step that runs after a success, "" at the end
-	run       action                        // nil: an action that is unknown or not run
+	number    int     // from 0
+	parent    *Step   // the loop that the step is in
+	body      []*Step // of a loop
+	condition *node   // of a loop
+	// wantsPayload says that something refers to the step's OutputPayload.
+	wantsPayload bool
+	timeout      *node
+	inputs       *node
+	keys         map[string]knowngood.Position // of the step's own keys
+	following    string                        // the step that runs after a success, "" at the end
+	run          action                        // nil: an action that is unknown or not run
 }
 
 // Output is a value that a step takes from a response.
@@ -87,14 +98,13 @@ type Output struct {
 	pos  knowngood.Position
 }
 
-// Steps are the document's steps in their order. The slice must not be
-// changed.
+// Steps are the document's steps in their order, those inside a loop after the
+// loop. The slice must not be changed.
 func (d *Document) Steps() []*Step { return d.steps }
 
-// Step finds a step by its path. The path of a step of mainSteps is its name.
-// Steps inside a loop will have paths of the form "Loop[2]/Step".
+// Step finds a step by its name or by its path.
 func (d *Document) Step(path string) (*Step, bool) {
-	i, ok := d.index[path]
+	i, ok := d.index[StepName(path)]
 	if !ok {
 		return nil, false
 	}
@@ -117,17 +127,27 @@ func (d *Document) variable(name string) *Variable {
 	return d.Variables[i]
 }
 
+// output finds an output of a step; for "Map.Member" where there is only a map,
+// it is the map.
 func (s *Step) output(name string) (*Output, bool) {
 	for i := range s.Outputs {
 		if s.Outputs[i].Name == name {
 			return &s.Outputs[i], true
 		}
 	}
+	if s.wantsPayload && name == outputPayload {
+		return &Output{Name: outputPayload, Type: StringMap}, true
+	}
 	if o, ok := s.run.(outputter); ok {
-		for _, out := range o.outputs() {
+		for _, out := range o.outputs(s) {
 			if out.Name == name {
 				return &out, true
 			}
+		}
+	}
+	if i := strings.LastIndexByte(name, '.'); i > 0 {
+		if out, ok := s.output(name[:i]); ok && out.Type == StringMap {
+			return out, true
 		}
 	}
 	return nil, false
@@ -149,7 +169,7 @@ func (d *Document) Uses(step string) []string {
 	if !ok {
 		return nil
 	}
-	return unique(s.timeout.refs(s.inputs.refs(nil)))
+	return unique(s.timeout.refs(s.condition.refs(s.inputs.refs(nil))))
 }
 
 func unique(refs []placedRef) []string {
@@ -160,6 +180,59 @@ func unique(refs []placedRef) []string {
 		}
 	}
 	return list
+}
+
+// Outputs are those that a step declares, and those that its action defines.
+func (d *Document) Outputs(step string) []Output {
+	s, ok := d.Step(step)
+	if !ok {
+		return nil
+	}
+	out := slices.Clone(s.Outputs)
+	if o, ok := s.run.(outputter); ok {
+		for _, own := range o.outputs(s) {
+			if !slices.ContainsFunc(out, func(other Output) bool { return other.Name == own.Name }) {
+				out = append(out, own)
+			}
+		}
+	}
+	return out
+}
+
+// IsLoop says whether a step is an aws:loop that can be run.
+func (d *Document) IsLoop(step string) bool {
+	s, ok := d.Step(step)
+	return ok && s.body != nil
+}
+
+// Stops says whether a step begins something elsewhere that it stops when it is
+// cancelled.
+func (d *Document) Stops(step string) bool {
+	s, ok := d.Step(step)
+	if !ok {
+		return false
+	}
+	_, stops := s.run.(stopper)
+	return stops
+}
+
+// WaysOut are the steps to which a step leads when it fails and when it is
+// cancelled, those of the loops around it included; End where there is none.
+func (d *Document) WaysOut(step string) (failure, cancel string) {
+	s, ok := d.Step(step)
+	if !ok {
+		return End, End
+	}
+	cancel = wayBack(s)
+	for ; s != nil; s = s.parent {
+		if name, jumps := strings.CutPrefix(s.OnFailure, "step:"); jumps {
+			return name, cancel
+		}
+		if _, explicit := s.keys["onFailure"]; explicit {
+			return End, cancel
+		}
+	}
+	return End, cancel
 }
 
 // Selectors is what a step reads of a response.
@@ -237,6 +310,9 @@ func (d *Document) Source(reference string) (Source, bool) {
 			return Source{}, false
 		}
 		src.Step, src.Selector, src.Type = step, o.Selector, o.Type
+		if o.Name != ref.Name {
+			src.Type = "" // of a member of a map
+		}
 	}
 	return src, true
 }
@@ -254,6 +330,9 @@ func (d *Document) Arms(step string) []string {
 	}
 	return []string{s.following}
 }
+
+// outputPayload is the output that holds a response whole.
+const outputPayload = "OutputPayload"
 
 // End stands for the end of the run where a step's name is expected.
 const End = ""

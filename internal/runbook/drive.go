@@ -2,9 +2,11 @@ package runbook
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +37,9 @@ func (d *drive) step(ctx context.Context, next Next) (*EndResult, error) {
 		}
 		return nil, nil
 	case NextBranch:
+		if len(next.Entries) > 0 {
+			return nil, d.add(next.Entries[0])
+		}
 		e, err := d.Document.TakeBranch(next.Step, next.Attempt, next.Branch.Chosen)
 		if err != nil {
 			return nil, err
@@ -45,6 +50,8 @@ func (d *drive) step(ctx context.Context, next Next) (*EndResult, error) {
 			return d.settle(ctx, next, nil, 0)
 		}
 		return d.call(ctx, next)
+	case NextEffect:
+		return d.effect(ctx, next)
 	case NextWait:
 		return d.sleep(ctx, next)
 	case NextApprove:
@@ -207,21 +214,82 @@ func (d *drive) approve(ctx context.Context, next Next) (*EndResult, error) {
 // and text made the types that the operation takes. The error says what does
 // not fit.
 func (c CallRequest) Coerce(cat *awsapi.Catalog) (CallRequest, error) {
-	service, err := serviceOf(cat, c.Service)
+	c, op, err := c.Fit(cat)
 	if err != nil {
 		return c, err
+	}
+	return c, op.Validate(c.Input)
+}
+
+// Fit is Coerce without the check of what the values are: for inputs in which
+// something stands for what only the run will bring.
+func (c CallRequest) Fit(cat *awsapi.Catalog) (CallRequest, *awsapi.Operation, error) {
+	service, err := serviceOf(cat, c.Service)
+	if err != nil {
+		return c, nil, err
 	}
 	op, err := service.Operation(c.Operation)
 	if err != nil {
-		return c, err
+		return c, nil, err
 	}
 	c.Service, c.Operation = op.Service.Name, op.Name
-	in, err := op.Coerce(c.Input)
+	input, err := blobs(op.Input, c.Input, c.logged)
 	if err != nil {
-		return c, err
+		return c, nil, err
+	}
+	in, err := op.Coerce(input.(map[string]any))
+	if err != nil {
+		return c, nil, err
 	}
 	c.Input = in
-	return c, op.Validate(in)
+	return c, op, nil
+}
+
+// blobs makes text bytes where the model wants bytes: what a document has is the
+// bytes themselves, what a log has is base64.
+func blobs(s *awsapi.Shape, v any, logged bool) (any, error) {
+	if s == nil || !slices.Contains([]awsapi.ShapeType{awsapi.Structure, awsapi.Map, awsapi.List, awsapi.Blob}, s.Type) {
+		return v, nil
+	}
+	switch v := v.(type) {
+	case string:
+		if s.Type != awsapi.Blob {
+			return v, nil
+		}
+		if logged {
+			return base64.StdEncoding.DecodeString(v)
+		}
+		return []byte(v), nil
+	case []any:
+		if s.Type != awsapi.List {
+			return v, nil
+		}
+		out := make([]any, len(v))
+		for i, item := range v {
+			var err error
+			if out[i], err = blobs(s.Elem.Shape, item, logged); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, item := range v {
+			var shape *awsapi.Shape
+			switch member := s.Member(name); {
+			case s.Type == awsapi.Map:
+				shape = s.Elem.Shape
+			case s.Type == awsapi.Structure && member != nil:
+				shape = member.Shape
+			}
+			var err error
+			if out[name], err = blobs(shape, item, logged); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	}
+	return v, nil
 }
 
 // call makes a call; a write only after its intent is durable.
@@ -283,6 +351,9 @@ func (d *drive) idle() bool {
 
 // writes says whether a call needs an intent.
 func (d *drive) writes(call CallRequest) bool {
+	if call.Purpose == PurposeInvoke {
+		return true
+	}
 	if d.Class != nil {
 		return d.Class(call.Service, call.Operation) == knowngood.Write
 	}
@@ -340,7 +411,7 @@ func (d *drive) settle(ctx context.Context, next Next, sent *CallError, nth int)
 	if intent == nil {
 		intent = d.m.intent
 	}
-	call := CallRequest{Service: intent.Service, Operation: intent.Operation, Input: intent.Input, Purpose: PurposeExecute}
+	call := CallRequest{Service: intent.Service, Operation: intent.Operation, Input: intent.Input, Purpose: PurposeExecute, logged: true}
 	s, err := Settlement{Reason: "nothing says how to find it out"}, error(nil)
 	if d.Settler != nil {
 		s, err = d.Settler.Settle(d.callContext(ctx, next.Step), d.Caller, d.RunID, *intent)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/knowngood/knowngood"
@@ -21,6 +22,9 @@ type StartBody struct {
 	Seed           int64            `json:"seed"`
 	Place          knowngood.Place  `json:"place"`
 	Role           string           `json:"role,omitempty"`
+	// MultiAccount says that the run is one of an automation over several accounts
+	// or Regions.
+	MultiAccount bool `json:"multiAccount,omitempty"`
 }
 
 // StepStartedBody is the body of a step-started entry.
@@ -47,6 +51,9 @@ type CallError struct {
 	// Retryable says that the same call may succeed later: throttling, an
 	// error of the server, a broken connection.
 	Retryable bool `json:"retryable,omitempty"`
+	// Status is that of the HTTP response, for a script, which is given the same
+	// answer when it is run again after a crash; else 0.
+	Status int `json:"status,omitempty"`
 }
 
 // Codes of errors and failures that no service sent.
@@ -158,8 +165,13 @@ type RunEndedBody struct {
 type EndResult = RunEndedBody
 
 // Start is the entry that a run's log begins with. It fills in the log's
-// version and the document's hash.
+// version and the document's hash. A document that can't be run there is an
+// error of kind Invalid.
 func (d *Document) Start(b StartBody) (knowngood.LogEntry, error) {
+	if i := slices.IndexFunc(d.steps, func(s *Step) bool { return s.Action == "aws:approve" }); b.MultiAccount && i >= 0 {
+		return knowngood.LogEntry{}, knowngood.E(knowngood.Invalid, "start "+d.File,
+			"step %s is aws:approve, which an automation over several accounts or Regions can't have", d.steps[i].Name)
+	}
 	b.LogVersion, b.DocumentSHA256 = knowngood.LogVersion, d.SHA256
 	return Encode(knowngood.EntryRunStarted, "", 0, b)
 }
@@ -205,6 +217,8 @@ func Decode[T any](e knowngood.LogEntry) (T, error) {
 		b.Outputs, b.Variables = numbers(b.Outputs), numbers(b.Variables)
 	case *RunEndedBody:
 		b.Outputs = numbers(b.Outputs)
+	case *IterationBody:
+		b.Value = plain(b.Value)
 	}
 	return body, nil
 }

@@ -1,6 +1,7 @@
 package runbook
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,12 +22,21 @@ type machine struct {
 	vars    map[string]any
 	outputs map[string]map[string]any
 
-	// Between steps, step is nil and upcoming names the next one, or is End.
+	// frames are the loops that are under way, the outermost first.
+	frames []frame
+	// Between steps, step is nil and upcoming names the next one of the
+	// innermost loop under way or of the document, or is End.
 	upcoming string
 	step     *Step
+	at       string // the step's path
+	begun    map[string]any
 	attempt  int
 	started  time.Time // of the attempt
 	intent   *IntentBody
+	// inner is the write that the script under way is about to make, and
+	// written those that it made.
+	inner    *IntentBody
+	written  []ScriptWrite
 	outcomes []OutcomeBody
 	waiting  *WaitBody // not over yet
 	waited   bool      // a wait has passed since the last outcome
@@ -53,6 +63,28 @@ type stepFailure struct {
 	message  string
 	decisive bool // the run can't end in Success
 	recovery bool // it was on a path that onFailure or onCancel began
+}
+
+// frame is a loop under way.
+type frame struct {
+	step      *Step
+	path      string
+	begun     map[string]any // the loop's inputs
+	attempt   int
+	started   time.Time
+	iteration int // under way, from 1
+	// leaving is set once a step inside has ended the loop.
+	leaving *leaving
+}
+
+// leaving is how a step inside a loop ended the loop.
+type leaving struct {
+	status StepStatus
+	by     string // the step's path
+	next   string // outside the loop; or End
+	abort  bool   // the step's own onFailure ends the run
+	code   string
+	drift  bool
 }
 
 // MaxStepRuns is how many steps a run executes before it is taken to go round
@@ -96,13 +128,18 @@ func (m *machine) apply(e knowngood.LogEntry) error {
 		err = m.stepStarted(e)
 	case knowngood.EntryIntent, knowngood.EntryOutcome, knowngood.EntryDecision, knowngood.EntryStepEnded:
 		err = m.inStep(e)
+	case knowngood.EntryIteration:
+		err = m.iteration(e)
 	case knowngood.EntryWait, knowngood.EntryWake:
 		err = m.wait(e)
 	case knowngood.EntryCancel:
 		err = m.cancelled(e)
 	case knowngood.EntryDrift:
+		if m.step == nil || e.Step != m.at {
+			return m.errorf(e, "the step is not under way")
+		}
 		m.drift, err = decodePtr[DriftBody](e)
-		m.intent = nil // the call was refused before it was sent
+		m.intent, m.inner = nil, nil // the call was refused before it was sent
 	case knowngood.EntryRunEnded:
 		if m.step != nil || m.ended != nil {
 			return m.errorf(e, "a step is under way, or the run has ended")
@@ -148,27 +185,61 @@ func (m *machine) stepStarted(e knowngood.LogEntry) error {
 	}
 	if m.step == nil {
 		step, ok := m.doc.Step(m.upcoming)
-		if !ok || e.Step != m.upcoming {
+		if !ok || e.Step != m.path(m.upcoming) || len(m.frames) > 0 && m.top().leaving != nil {
 			return fmt.Errorf("the next step is %q", m.upcoming)
 		}
 		if e.Attempt != 1 {
 			return fmt.Errorf("it begins with attempt %d", e.Attempt)
 		}
-		m.step = step
+		m.step, m.at = step, e.Step
 		m.runs++
-	} else if e.Step != m.step.Name || e.Attempt != m.attempt+1 || m.intent != nil {
-		return fmt.Errorf("attempt %d of step %s is under way", m.attempt, m.step.Name)
+	} else if e.Step != m.at || e.Attempt != m.attempt+1 || m.intent != nil {
+		return fmt.Errorf("attempt %d of step %s is under way", m.attempt, m.at)
+	}
+	if err := m.begins(e); err != nil {
+		return err
 	}
 	m.attempt, m.started = e.Attempt, m.now
+	m.inner, m.written = nil, nil
 	m.intent, m.outcomes, m.waiting, m.decision = nil, nil, nil, nil
 	m.waited, m.retrying, m.reason = false, false, ""
 	return nil
 }
 
+// begins checks that a step is the one that the log has, and keeps a loop's inputs,
+// which stay as they are while it goes round; those of any other step are
+// resolved anew.
+func (m *machine) begins(e knowngood.LogEntry) error {
+	var b struct {
+		Action string `json:"action"`
+	}
+	if len(e.Body) > 0 {
+		if err := json.Unmarshal(e.Body, &b); err != nil {
+			return err
+		}
+	}
+	if b.Action != "" && b.Action != m.step.Action {
+		return fmt.Errorf("it is %s in the log and %s in the document", b.Action, m.step.Action)
+	}
+	m.begun = nil
+	if m.step.body == nil {
+		return nil
+	}
+	loop, err := Decode[StepStartedBody](e)
+	m.begun = loop.Inputs
+	return err
+}
+
 // inStep takes an entry that belongs to the step under way.
 func (m *machine) inStep(e knowngood.LogEntry) error {
-	if m.step == nil || e.Step != m.step.Name || e.Attempt != m.attempt {
+	if e.Kind == knowngood.EntryStepEnded && m.step == nil && len(m.frames) > 0 && m.top().path == e.Step && m.top().attempt == e.Attempt {
+		return m.loopEnded(e)
+	}
+	if m.step == nil || e.Step != m.at || e.Attempt != m.attempt {
 		return fmt.Errorf("attempt %d of it is not under way", e.Attempt)
+	}
+	if m.intent != nil && m.intent.isScript() && (e.Kind == knowngood.EntryIntent || e.Kind == knowngood.EntryOutcome) {
+		return m.inScript(e)
 	}
 	if m.intent != nil && e.Kind != knowngood.EntryOutcome {
 		return fmt.Errorf("%s:%s has an intent and no outcome yet", m.intent.Service, m.intent.Operation)
@@ -205,16 +276,25 @@ func (m *machine) stepEnded(e knowngood.LogEntry) error {
 	if !m.reachable(b.NextStep) {
 		return fmt.Errorf("the step %q can't come next", b.NextStep)
 	}
+	return m.ends(e, b, nil)
+}
+
+// ends takes the end of the step under way; inside is how a step inside the
+// loop that it is ended it.
+func (m *machine) ends(e knowngood.LogEntry, b StepEndedBody, inside *leaving) error {
+	s := m.step
 	switch b.Status {
 	case StepSuccess:
 	case StepFailed, StepTimedOut, StepCancelled:
-		f := stepFailure{step: m.step.Name, status: b.Status, recovery: m.recovery}
+		f := stepFailure{step: m.at, status: b.Status, recovery: m.recovery}
 		if b.Failure != nil {
 			f.message = b.Failure.Message
 		}
 		broken := b.Failure != nil && (b.Failure.Drift || b.Failure.Code == CodeStepLimit)
 		f.decisive = m.step.IsCritical || b.Status == StepCancelled || broken || b.Recovery && !m.recovery
-		m.failures = append(m.failures, f)
+		if inside == nil { // else the step inside has told
+			m.failures = append(m.failures, f)
+		}
 		if b.Status == StepCancelled {
 			m.cancel, m.wayBack = nil, ""
 		}
@@ -222,12 +302,17 @@ func (m *machine) stepEnded(e knowngood.LogEntry) error {
 		return fmt.Errorf("there is no status %q", b.Status)
 	}
 	m.drift = nil
-	m.outputs[m.step.Name] = b.Outputs
+	if s.body == nil || b.Outputs != nil {
+		m.outputs[s.Name] = b.Outputs
+	}
 	for name, v := range b.Variables {
 		if m.doc.variable(name) == nil {
 			return fmt.Errorf("the document has no variable %q", name)
 		}
 		m.vars[name] = v
+	}
+	if top := m.top(); top != nil {
+		top.leaving = m.leaves(s, b, inside)
 	}
 	if b.Recovery && !m.recovery {
 		m.recovery, m.runs = true, 0
@@ -239,7 +324,7 @@ func (m *machine) stepEnded(e knowngood.LogEntry) error {
 // reachable says whether a step, or End, can follow the one under way.
 func (m *machine) reachable(name string) bool {
 	s := m.step
-	return name == End || name == s.following || name == m.wayBack ||
+	return name == End || name == s.following || name == m.wayBack || name == wayBack(s) ||
 		"step:"+name == s.OnFailure || "step:"+name == s.OnCancel ||
 		slices.Contains(m.doc.Arms(s.Name), name)
 }
@@ -248,7 +333,7 @@ func (m *machine) wait(e knowngood.LogEntry) error {
 	if m.ended != nil {
 		return fmt.Errorf("the run has ended")
 	}
-	if m.step == nil || e.Step != m.step.Name {
+	if m.step == nil || e.Step != m.at {
 		return fmt.Errorf("the step is not under way")
 	}
 	if e.Kind == knowngood.EntryWait {
@@ -272,17 +357,23 @@ func (m *machine) cancelled(e knowngood.LogEntry) error {
 		return err
 	}
 	m.cancel = &b
-	if m.step != nil {
+	switch {
+	case m.step != nil:
 		m.wayBack = wayBack(m.step)
+	case len(m.frames) > 0:
+		m.wayBack = wayBack(m.top().step)
 	}
 	return nil
 }
 
-// wayBack is where a step goes when it is cancelled, or End.
+// wayBack is where a step goes when it is cancelled, or End. A step inside a
+// loop that has no way of its own has the loop's.
 func wayBack(s *Step) string {
-	for _, jump := range []string{s.OnCancel, s.OnFailure} {
-		if name, ok := strings.CutPrefix(jump, "step:"); ok {
-			return name
+	for ; s != nil; s = s.parent {
+		for _, jump := range []string{s.OnCancel, s.OnFailure} {
+			if name, ok := strings.CutPrefix(jump, "step:"); ok {
+				return name
+			}
 		}
 	}
 	return End

@@ -35,6 +35,9 @@ type node struct {
 	list   []*node
 	fields []field
 	text   *template // of a string with references
+	// program says that the text is a program's, in which {{ may mean something
+	// else.
+	program bool
 }
 
 type field struct {

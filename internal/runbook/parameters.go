@@ -45,7 +45,7 @@ func (d *Document) BindParameters(given knowngood.Params) (knowngood.Params, err
 		if !ok || raw == nil {
 			switch {
 			case p.store != "":
-				errs = append(errs, fmt.Errorf("the parameter %s (%s) is missing; its default %s is in Parameter Store, which this version does not ask", p.Name, p.Type, p.store))
+				errs = append(errs, fmt.Errorf("the parameter %s (%s) is missing; its default %s was not asked of Parameter Store", p.Name, p.Type, p.store))
 				continue
 			case !p.hasDefault:
 				errs = append(errs, fmt.Errorf("the parameter %s (%s) is missing", p.Name, p.Type))

@@ -34,7 +34,7 @@ func TestBindParameters(t *testing.T) {
 		{"{type: String}", object{"a": 1}, nil, `can't become String`},
 		{"{type: String}", nil, nil, "the parameter P (String) is missing"},
 		{"{type: String, default: d}", nil, "d", ""},
-		{"{type: String, default: '{{ssm:/a/b}}'}", nil, nil, "its default {{ssm:/a/b}} is in Parameter Store"},
+		{"{type: String, default: '{{ssm:/a/b}}'}", nil, nil, "its default {{ssm:/a/b}} was not asked of Parameter Store"},
 		{"{type: String, default: '{{ssm:/a/b}}'}", "x", "x", ""},
 		{"{type: String, default: ''}", "", "", ""},
 		{"{type: String, default: '', allowedPattern: '^a$'}", "", "", ""}, // giving the default is giving nothing

@@ -9,7 +9,6 @@ import (
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/internal/runbook/jsonpath"
-	"github.com/knowngood/knowngood/internal/runbook/pattern"
 )
 
 // Parse reads a runbook in YAML or JSON. The error joins one
@@ -23,6 +22,7 @@ func Parse(file string, data []byte) (*Document, error) {
 	d := &Document{File: file, SHA256: hash(data), index: map[string]int{}}
 	p := &docParser{checker{doc: d}}
 	p.document(root)
+	d.warnings = p.warnings
 	if len(p.problems) > 0 {
 		errs := make([]error, len(p.problems))
 		for i, problem := range p.problems {
@@ -32,6 +32,28 @@ func Parse(file string, data []byte) (*Document, error) {
 	}
 	return d, nil
 }
+
+// Problems are those that an error of Parse joins.
+func Problems(err error) []*knowngood.FileError {
+	var one *knowngood.FileError
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var list []*knowngood.FileError
+		for _, e := range many.Unwrap() {
+			list = append(list, Problems(e)...)
+		}
+		return list
+	}
+	if errors.As(err, &one) {
+		return []*knowngood.FileError{one}
+	}
+	return nil
+}
+
+// schema is what an Automation document says of itself.
+var schema = regexp.MustCompile(`schemaVersion['"]?\s*:\s*['"]?0\.3\b`)
+
+// Looks says whether a file's content looks like a runbook, right or wrong.
+func Looks(data []byte) bool { return schema.Match(data) }
 
 type docParser struct{ checker }
 
@@ -75,7 +97,7 @@ func (p *docParser) document(root *node) {
 	p.doc.assumeRole = root.get("assumeRole")
 	p.str(p.doc.assumeRole, "assumeRole")
 	p.templates(p.doc.assumeRole)
-	p.doc.files = root.get("files")
+	p.files(root.get("files"))
 	p.parameters(root.get("parameters"))
 	p.variables(root.get("variables"))
 	p.outputRefs(root.get("outputs"))
@@ -164,123 +186,6 @@ func (p *docParser) bool(n *node, what string, standard bool) bool {
 	return v.(bool)
 }
 
-func (p *docParser) parameters(n *node) {
-	if n == nil {
-		return
-	}
-	if n.kind != mapNode {
-		p.add(n.pos, "a map of parameters", "parameters is %s", n.what())
-		return
-	}
-	for _, f := range n.fields {
-		what := "parameter " + f.name
-		if !nameForm.MatchString(f.name) {
-			p.add(f.pos, "letters, digits, _, - and .", "%s has a name that can't be referred to", what)
-		}
-		if !p.object(f.value, what, "type", "description", "default", "allowedValues", "allowedPattern",
-			"minChars", "maxChars", "minItems", "maxItems", "displayType", "interpolationType") {
-			continue
-		}
-		param := &Parameter{
-			Name:           f.name,
-			Type:           p.typeOf(f.value.get("type"), what, true, ""),
-			Description:    p.str(f.value.get("description"), what+": description"),
-			AllowedPattern: p.str(f.value.get("allowedPattern"), what+": allowedPattern"),
-			MinChars:       p.integer(f.value.get("minChars"), what+": minChars"),
-			MaxChars:       p.integer(f.value.get("maxChars"), what+": maxChars"),
-			MinItems:       p.integer(f.value.get("minItems"), what+": minItems"),
-			MaxItems:       p.integer(f.value.get("maxItems"), what+": maxItems"),
-			pos:            f.pos,
-		}
-		if param.Type == "" && f.value.get("type") == nil {
-			p.add(f.pos, "type: "+strings.Join(typeNames, ", "), "%s has no type", what)
-		}
-		if n := f.value.get("allowedPattern"); n != nil {
-			if _, err := pattern.Compile(param.AllowedPattern); err != nil {
-				p.add(n.pos, "a regular expression", "%s: %v", what, err)
-			}
-		}
-		if n := f.value.get("allowedValues"); n != nil {
-			if n.kind != listNode {
-				p.add(n.pos, "a list", "%s: allowedValues is %s", what, n.what())
-			} else {
-				param.AllowedValues, param.hasAllowedValues = n.plain().([]any), true
-			}
-		}
-		if n := f.value.get("default"); n != nil {
-			param.hasDefault = true
-			p.parameterDefault(param, n)
-		}
-		p.doc.Parameters = append(p.doc.Parameters, param)
-	}
-}
-
-// storeDefault is a default that is a value of Parameter Store.
-var storeDefault = regexp.MustCompile(`^\{\{\s*(ssm|ssm-secure|resolve):[^{}]*\}\}$`)
-
-// parameterDefault checks a default as if it had been given. An empty one
-// means "nothing given" to most authors and is let through.
-func (p *docParser) parameterDefault(param *Parameter, n *node) {
-	v := n.plain()
-	if s, ok := v.(string); ok && storeDefault.MatchString(s) {
-		param.hasDefault, param.store = false, s
-		return
-	}
-	if _, known := param.Type.base(); !known {
-		return
-	}
-	value, err := param.read(v)
-	if err == nil && !empty(value) {
-		err = param.accept(value)
-	}
-	if err != nil {
-		p.add(n.pos, "a default that the parameter allows", "parameter %s: %v", param.Name, err)
-		return
-	}
-	param.Default = value
-}
-
-func (p *docParser) variables(n *node) {
-	if n == nil {
-		return
-	}
-	if n.kind != mapNode {
-		p.add(n.pos, "a map of variables", "variables is %s", n.what())
-		return
-	}
-	for _, f := range n.fields {
-		what := "variable " + f.name
-		if !nameForm.MatchString(f.name) {
-			p.add(f.pos, "letters, digits, _, - and .", "%s has a name that can't be referred to", what)
-		}
-		if !p.object(f.value, what, "type", "description", "default") {
-			continue
-		}
-		v := &Variable{
-			Name:        f.name,
-			Type:        p.typeOf(f.value.get("type"), what, false, String),
-			Description: p.str(f.value.get("description"), what+": description"),
-			pos:         f.pos,
-		}
-		if n := f.value.get("default"); n != nil {
-			value, err := assign(n.plain(), v.Type)
-			if err != nil {
-				p.add(n.pos, string(v.Type), "%s: the default: %v", what, err)
-			}
-			v.Default = value
-		}
-		p.doc.Variables = append(p.doc.Variables, v)
-	}
-}
-
-// assign converts a value for a variable; "" stands for an absent one.
-func assign(v any, t Type) (any, error) {
-	if v == "" && t != String {
-		return t.zero(), nil
-	}
-	return convert(v, t)
-}
-
 func (p *docParser) outputRefs(n *node) {
 	if n == nil {
 		return
@@ -306,7 +211,31 @@ var stepName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 func (p *docParser) steps(list []*node) {
 	d := p.doc
 	broken := map[string]bool{} // steps with problems of which others would follow
+	d.main = p.collect(list, nil, broken)
+	for _, s := range d.steps {
+		if s.body != nil {
+			p.follow(s.body)
+		}
+	}
+	p.follow(d.main)
+	for _, s := range d.steps {
+		p.targets(s)
+		if s.run != nil && !broken[s.Name] {
+			s.run.check(&p.checker, s)
+		}
+	}
+	p.wanted()
+}
+
+// collect reads a list of steps, mainSteps or those of a loop.
+func (p *docParser) collect(list []*node, parent *Step, broken map[string]bool) []*Step {
+	d := p.doc
+	var out []*Step
 	for _, n := range list {
+		if len(d.steps) >= MaxSteps {
+			p.add(n.pos, fmt.Sprintf("at most %d", MaxSteps), "the document has more than %d steps", MaxSteps)
+			return out
+		}
 		before := len(p.problems)
 		s := p.step(n)
 		if s == nil {
@@ -317,20 +246,74 @@ func (p *docParser) steps(list []*node) {
 			p.add(s.Position, "another name", "the step %s is there twice, first in line %d", s.Name, first.Position.Line)
 			continue
 		}
-		s.number = len(d.steps)
+		s.parent, s.number = parent, len(d.steps)
 		d.index[s.Name] = s.number
 		d.steps = append(d.steps, s)
+		out = append(out, s)
+		if s.Action == "aws:loop" {
+			p.loop(s, broken)
+		}
 	}
-	for i, s := range d.steps {
-		p.targets(s)
+	return out
+}
+
+// loop takes the steps and the condition of a loop out of its inputs, since their
+// references are resolved each time round.
+func (p *docParser) loop(s *Step, broken map[string]bool) {
+	var steps *node
+	if s.inputs != nil {
+		rest := *s.inputs
+		rest.fields = nil
+		for _, f := range s.inputs.fields {
+			switch f.name {
+			case "Steps":
+				steps = f.value
+			case "LoopCondition":
+				s.condition = f.value
+			default:
+				rest.fields = append(rest.fields, f)
+			}
+		}
+		s.inputs = &rest
+	}
+	switch {
+	case steps == nil:
+		p.add(s.Position, "Steps: a list of steps", "step %s: the loop has no Steps", s.Name)
+	case steps.kind != listNode || len(steps.list) == 0:
+		p.add(steps.pos, "a list of steps", "step %s: Steps is %s", s.Name, emptyOr(steps))
+	default:
+		s.body = p.collect(steps.list, s, broken)
+	}
+	if len(s.body) == 0 { // it is reported, and must not be run
+		s.run = nil
+	}
+}
+
+// follow finds the step that runs after each step's success.
+func (p *docParser) follow(list []*Step) {
+	for i, s := range list {
 		switch {
 		case s.NextStep != "":
 			s.following = s.NextStep
-		case !s.IsEnd && i+1 < len(d.steps):
-			s.following = d.steps[i+1].Name
+		case !s.IsEnd && i+1 < len(list):
+			s.following = list[i+1].Name
 		}
-		if s.run != nil && !broken[s.Name] {
-			s.run.check(&p.checker, s)
+	}
+}
+
+// wanted notes which steps' whole responses are referred to.
+func (p *docParser) wanted() {
+	mark := func(r Reference) {
+		if s, ok := p.doc.Step(r.Step); ok && r.Kind == RefOutput && r.Name == outputPayload {
+			s.wantsPayload = true
+		}
+	}
+	for _, r := range p.doc.OutputRefs {
+		mark(r)
+	}
+	for _, s := range p.doc.steps {
+		for _, r := range s.timeout.refs(s.condition.refs(s.inputs.refs(nil))) {
+			mark(r.Reference)
 		}
 	}
 }
@@ -395,9 +378,37 @@ func (p *docParser) step(n *node) *Step {
 		}
 		s.inputs = nil
 	}
-	p.templates(s.inputs)
+	p.inputs(s)
 	p.outputs(s, n.get("outputs"))
 	return s
+}
+
+// inputs compiles the references in a step's inputs, but for the steps inside a
+// loop, which are compiled when they are read.
+func (p *docParser) inputs(s *Step) {
+	if s.inputs == nil {
+		return
+	}
+	for _, f := range s.inputs.fields {
+		switch {
+		case s.Action == "aws:loop" && f.name == "Steps":
+		case s.Action == scriptAction && f.name == "Script":
+			p.program(f.value)
+		default:
+			p.templates(f.value)
+		}
+	}
+}
+
+// program compiles the references in a program's text. Braces have a meaning of
+// their own there: what is no reference to something that is there stays as it is.
+func (p *docParser) program(n *node) {
+	s, ok := n.scalar.(string)
+	if !ok || n.kind != scalarNode {
+		return
+	}
+	n.text = parseProgram(s)
+	n.program = true
 }
 
 const (
@@ -440,11 +451,15 @@ func (p *docParser) outputs(s *Step, n *node) {
 	if n == nil {
 		return
 	}
-	if n.kind != listNode {
+	list := n.list
+	switch n.kind {
+	case scalarNode:
 		p.add(n.pos, "a list of outputs", "step %s: outputs is %s", s.Name, n.what())
 		return
+	case mapNode: // a single one, as AWS's description of the schema has it
+		list = []*node{n}
 	}
-	for _, item := range n.list {
+	for _, item := range list {
 		what := fmt.Sprintf("step %s: an output", s.Name)
 		if !p.object(item, what, "Name", "Selector", "Type") {
 			continue

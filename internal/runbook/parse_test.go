@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rogpeppe/go-internal/txtar"
+
 	"github.com/knowngood/knowngood"
 )
 
@@ -243,13 +245,31 @@ func FuzzDocument(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
+	golden, err := filepath.Glob("testdata/run/*.txtar")
+	if err != nil || len(golden) == 0 {
+		f.Fatalf("no golden files: %v", err)
+	}
+	for _, file := range golden {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(archive.Files[0].Data)
+	}
 	cat := catalog(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, err := Parse("x", data)
 		if err != nil {
 			return
 		}
-		d.Validate(cat)
+		d.Lint(cat)
+		d.Actions(cat)
+		for _, s := range d.Steps() {
+			d.Edges(s.Name)
+			d.Does(s.Name)
+			d.Uses(s.Name)
+			d.Outputs(s.Name)
+		}
 		e, err := d.Start(StartBody{})
 		if err != nil {
 			t.Fatal(err)

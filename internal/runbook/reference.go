@@ -17,7 +17,7 @@ const (
 	RefOutput                   // {{ Step.Output }}
 	RefVariable                 // {{ variable:Name }}
 	RefSystem                   // {{ automation:EXECUTION_ID }}, {{ global:DATE }}, ...
-	RefStore                    // {{ ssm:name }}, {{ resolve:ssm:name }}: known, not resolved by this version
+	RefStore                    // {{ ssm:name }}, {{ resolve:ssm:name }}: of a parameter's value or default
 )
 
 // Reference is a {{ … }} in a document.
@@ -88,6 +88,7 @@ type template struct {
 type part struct {
 	literal string
 	ref     *Reference
+	written string // of a program's reference: its text, for one to nothing that is there
 }
 
 // whole is the reference when the text is nothing else.
@@ -131,6 +132,59 @@ func parseTemplate(s string) (*template, error) {
 		return nil, nil
 	}
 	return t, nil
+}
+
+// parseProgram is parseTemplate for a text in which {{ may mean something else:
+// what is no reference is literal.
+func parseProgram(s string) *template {
+	t := &template{}
+	refs := 0
+	literal := ""
+	for {
+		before, after, ok := strings.Cut(s, "{{")
+		inner, rest, closed := strings.Cut(after, "}}")
+		if !ok || !closed {
+			break
+		}
+		ref, err := ParseReference(inner)
+		if err != nil || ref.Kind == RefStore {
+			literal += before + "{{"
+			s = after
+			continue
+		}
+		if literal += before; literal != "" {
+			t.parts = append(t.parts, part{literal: literal})
+			literal = ""
+		}
+		t.parts = append(t.parts, part{ref: &ref, written: "{{" + inner + "}}"})
+		refs++
+		s = rest
+	}
+	if refs == 0 {
+		return nil
+	}
+	if literal += s; literal != "" {
+		t.parts = append(t.parts, part{literal: literal})
+	}
+	return t
+}
+
+// known says whether the document has what a reference names.
+func (d *Document) known(r Reference) bool {
+	switch r.Kind {
+	case RefParameter:
+		return d.parameter(r.Name) != nil
+	case RefVariable:
+		return d.variable(r.Name) != nil
+	case RefOutput:
+		s, ok := d.Step(r.Step)
+		if !ok {
+			return false
+		}
+		_, ok = s.output(r.Name)
+		return ok
+	}
+	return r.Kind == RefSystem
 }
 
 // maxResolved bounds a value after its references were resolved, in bytes.
@@ -185,11 +239,25 @@ func (s *scope) lookup(r Reference) (any, error) {
 		if !ok {
 			return nil, fmt.Errorf("step %s has no output %s", r.Step, r.Name)
 		}
+		if o.Name != r.Name { // a member of a map
+			return member(s.outputs[r.Step][o.Name], strings.TrimPrefix(r.Name, o.Name+".")), nil
+		}
 		return o.Type.zero(), nil
 	case RefSystem:
 		return s.system(r.Name), nil
 	}
-	return nil, fmt.Errorf("{{ %s }}: values of Parameter Store are not resolved by this version", r.Name)
+	return nil, fmt.Errorf("{{ %s }}: a step can't refer to Parameter Store; give a parameter of the document this default", r.Name)
+}
+
+// member finds a member of a map by its path, "" where there is none.
+func member(v any, path string) any {
+	for _, name := range strings.Split(path, ".") {
+		v = object(v)[name]
+	}
+	if v == nil {
+		return ""
+	}
+	return v
 }
 
 func (s *scope) system(name string) string {
@@ -246,7 +314,7 @@ func (s *scope) resolve(n *node) (any, error) {
 }
 
 func (s *scope) expand(t *template) (any, error) {
-	if ref := t.whole(); ref != nil {
+	if ref := t.whole(); ref != nil && (t.parts[0].written == "" || s.doc.known(*ref)) {
 		v, err := s.lookup(*ref)
 		if err != nil {
 			return nil, err
@@ -257,6 +325,10 @@ func (s *scope) expand(t *template) (any, error) {
 	for _, p := range t.parts {
 		if p.ref == nil {
 			b.WriteString(p.literal)
+			continue
+		}
+		if p.written != "" && !s.doc.known(*p.ref) {
+			b.WriteString(p.written)
 			continue
 		}
 		v, err := s.lookup(*p.ref)

@@ -18,85 +18,6 @@ import (
 	"github.com/knowngood/knowngood/awsapi"
 )
 
-// cloud is a small world with memory: a write has its effect once for each
-// client token, and a wait is over at a moment of its own. What it answers
-// depends on its effects and the time alone, so that a run that is taken up
-// again finds the world as it left it.
-type cloud struct {
-	clock   *testClock
-	effects map[string]int // by client token
-	// failing is how many attempts of a step are refused, lost whose answer is
-	// lost although the write took place.
-	failing map[string]int
-	lost    map[string]bool
-	log     *MemLog
-	cancel  string // token of the write during which a cancel request arrives
-}
-
-func (c *cloud) Call(_ context.Context, _, operation string, in map[string]any, _ ...awsapi.CallOption) (map[string]any, error) {
-	if operation == "DescribeVolumes" {
-		state := "creating"
-		if step := text(in["NextToken"]); c.clock.Now().Sub(began) >= time.Duration(7*len(step))*time.Second {
-			state = "available"
-		}
-		return map[string]any{"Volumes": []any{map[string]any{"State": state, "Size": int64(8)}}}, nil
-	}
-	token := text(in["ClientToken"])
-	if token == c.cancel {
-		e, err := Encode(knowngood.EntryCancel, "", 0, CancelBody{By: "alice"})
-		if err != nil {
-			return nil, err
-		}
-		e.Time = c.clock.Now()
-		c.log.Add(e)
-	}
-	step, attempt := splitToken(token)
-	if attempt <= c.failing[step] {
-		return nil, &awsapi.Error{Code: "IncorrectState", Message: "not now", Status: 400}
-	}
-	c.effects[token]++
-	if c.lost[token] {
-		return nil, &awsapi.Error{Code: awsapi.CodeNoResponse, Message: "connection reset", Retryable: true}
-	}
-	return c.response(token), nil
-}
-
-func (c *cloud) response(token string) map[string]any {
-	return map[string]any{"VolumeId": "vol-" + token}
-}
-
-func splitToken(token string) (step string, attempt int) {
-	i := strings.LastIndexByte(token, '/')
-	_, _ = fmt.Sscan(token[i+1:], &attempt)
-	return token[:i], attempt
-}
-
-func (c *cloud) Prepare(_, step string, attempt int, call CallRequest) (CallRequest, error) {
-	in := maps.Clone(call.Input)
-	in["ClientToken"] = fmt.Sprintf("%s/%d", step, attempt)
-	call.Input = in
-	return call, nil
-}
-
-func (c *cloud) Settle(_ context.Context, _ awsapi.Caller, _ string, intent IntentBody) (Settlement, error) {
-	token := text(intent.Input["ClientToken"])
-	if c.effects[token] > 0 {
-		return Settlement{Known: true, Response: c.response(token), Reason: "found"}, nil
-	}
-	return Settlement{Repeat: true}, nil
-}
-
-func (c *cloud) IsThere(CallRequest, *CallError) string { return "" }
-
-func (c *cloud) runner(d *Document, cat *awsapi.Catalog) *Runner {
-	return &Runner{
-		Document: d, RunID: "r", Log: c.log, Caller: c, Catalog: cat, Settler: c, Clock: c.clock, Class: classOf,
-		Decisions: func(_ context.Context, r ApproveRequest) ([]knowngood.Approval, error) {
-			return []knowngood.Approval{{By: "alice", Approved: !strings.HasSuffix(r.Step, "3")}}, nil
-		},
-	}
-}
-
 // family draws a runbook. Its steps lead forward only, so that it ends.
 func family(t *rapid.T) (*Document, *cloud) {
 	n := rapid.IntRange(1, 9).Draw(t, "steps")
@@ -111,8 +32,54 @@ func family(t *rapid.T) (*Document, *cloud) {
 	var steps []any
 	for i := range n {
 		s := map[string]any{"name": name(i), "maxAttempts": rapid.IntRange(1, 3).Draw(t, "attempts")}
-		kind := rapid.SampledFrom([]string{"write", "write", "read", "wait", "set", "branch", "sleep", "approve"}).Draw(t, "kind")
+		kind := rapid.SampledFrom([]string{"write", "write", "read", "wait", "set", "branch", "sleep", "approve", "each", "while", "script", "automation", "command", "image", "lambda", "stack", "machine", "instances"}).Draw(t, "kind")
 		switch kind {
+		case "each", "while":
+			delete(s, "maxAttempts")
+			s["action"] = "aws:loop"
+			world.loop(t, s, name(i), kind)
+		case "script":
+			s["action"] = "aws:executeScript"
+			s["inputs"] = map[string]any{"Runtime": "python3.11", "Handler": "main", "Script": "def main(events, context): pass", "InputPayload": map[string]any{"v": "{{ variable:V }}"}}
+			s["outputs"] = []any{map[string]any{"Name": "Out", "Selector": "$.Payload.Ids[0]"}}
+			for _, nth := range []int{1, 2} {
+				step := ScriptStep(name(i), nth)
+				world.failing[step] = rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "failing")
+				world.lost[step+"/1"] = rapid.Bool().Draw(t, "lost")
+			}
+		case "automation":
+			s["action"] = "aws:executeAutomation"
+			s["timeoutSeconds"] = rapid.SampledFrom([]int{5, 600}).Draw(t, "timeout")
+			s["inputs"] = map[string]any{"DocumentName": "Other"}
+		case "command":
+			s["action"] = "aws:runCommand"
+			s["timeoutSeconds"] = rapid.SampledFrom([]int{5, 600}).Draw(t, "timeout")
+			s["inputs"] = map[string]any{"DocumentName": "AWS-RunShellScript", "InstanceIds": []any{"i-1"}}
+			world.failing[name(i)] = rapid.SampledFrom([]int{0, 0, 0, 1, 9}).Draw(t, "failing")
+			world.lost[name(i)+"/1"] = rapid.Bool().Draw(t, "lost")
+		case "image":
+			s["action"] = "aws:createImage"
+			s["inputs"] = map[string]any{"InstanceId": "i-1", "ImageName": "name"}
+			world.lost[name(i)+"/1"] = rapid.Bool().Draw(t, "lost")
+		case "stack":
+			s["action"] = "aws:createStack"
+			s["inputs"] = map[string]any{"StackName": "s", "TemplateURL": "{{ variable:V }}"}
+			world.lost[name(i)+"/1"] = rapid.Bool().Draw(t, "lost")
+		case "machine":
+			s["action"] = "aws:executeStateMachine"
+			s["timeoutSeconds"] = rapid.SampledFrom([]int{5, 600}).Draw(t, "timeout")
+			s["inputs"] = map[string]any{"stateMachineArn": "arn:m"}
+			world.lost[name(i)+"/1"] = rapid.Bool().Draw(t, "lost")
+		case "instances":
+			s["action"] = "aws:runInstances"
+			s["inputs"] = map[string]any{"ImageId": "ami-1"}
+			world.failing[name(i)] = rapid.SampledFrom([]int{0, 0, 0, 1, 9}).Draw(t, "failing")
+			world.lost[name(i)+"/1"] = rapid.Bool().Draw(t, "lost")
+		case "lambda":
+			s["action"] = "aws:invokeLambdaFunction"
+			s["inputs"] = map[string]any{"FunctionName": "f", "InputPayload": map[string]any{"v": "{{ variable:V }}"}}
+			s["outputs"] = []any{map[string]any{"Name": "Out", "Selector": "$.Out"}}
+			world.lost[name(i)+"/1"] = rapid.Bool().Draw(t, "lost")
 		case "write":
 			s["action"] = "aws:executeAwsApi"
 			s["inputs"] = map[string]any{"Service": "ec2", "Api": "CreateVolume", "AvailabilityZone": "{{ variable:V }}"}
@@ -160,7 +127,7 @@ func family(t *rapid.T) (*Document, *cloud) {
 				s["onFailure"] = "step:" + to
 			}
 		}
-		if to, ok := forward(i, "cancel"); ok && rapid.Bool().Draw(t, "onCancel") {
+		if to, ok := forward(i, "cancel"); ok && rapid.Bool().Draw(t, "onCancel") && s["action"] != "aws:loop" {
 			s["onCancel"] = "step:" + to
 		}
 		if to, ok := forward(i, "next"); ok && rapid.IntRange(0, 4).Draw(t, "jump") == 0 {
@@ -172,7 +139,7 @@ func family(t *rapid.T) (*Document, *cloud) {
 		if rapid.IntRange(0, 5).Draw(t, "critical") == 0 {
 			s["isCritical"] = rapid.Bool().Draw(t, "isCritical")
 		}
-		if kind == "write" && rapid.IntRange(0, 4).Draw(t, "cancelled") == 0 {
+		if (kind == "write" || kind == "command" || kind == "image") && rapid.IntRange(0, 4).Draw(t, "cancelled") == 0 {
 			world.cancel = name(i) + "/1"
 		}
 		steps = append(steps, s)
@@ -189,6 +156,40 @@ func family(t *rapid.T) (*Document, *cloud) {
 		t.Fatalf("%s: %v", data, err)
 	}
 	return d, world
+}
+
+// loop gives a loop its inputs: a write, perhaps refused in one of the rounds, and
+// a variable that is set.
+func (c *cloud) loop(t *rapid.T, s map[string]any, name, kind string) {
+	inner := name + "In"
+	write := map[string]any{
+		"name": inner, "action": "aws:executeAwsApi", "maxAttempts": rapid.IntRange(1, 2).Draw(t, "attempts"),
+		"inputs":  map[string]any{"Service": "ec2", "Api": "CreateVolume", "AvailabilityZone": "z{{ " + name + ".CurrentIteration }}"},
+		"outputs": []any{map[string]any{"Name": "Out", "Selector": "$.VolumeId"}},
+	}
+	switch rapid.IntRange(0, 3).Draw(t, "onFailure inside") {
+	case 0:
+		write["onFailure"] = "Continue"
+	case 1:
+		write["onFailure"] = "Abort"
+	}
+	rounds := rapid.IntRange(1, 3).Draw(t, "rounds")
+	for i := 1; i <= rounds; i++ {
+		path := round(name, i) + "/" + inner
+		c.failing[path] = rapid.SampledFrom([]int{0, 0, 1, 9}).Draw(t, "failing inside")
+		c.lost[path+"/1"] = rapid.Bool().Draw(t, "lost inside")
+		if rapid.IntRange(0, 9).Draw(t, "cancelled inside") == 0 {
+			c.cancel = path + "/1"
+		}
+	}
+	set := map[string]any{"name": name + "Set", "action": "aws:updateVariable", "inputs": map[string]any{"Name": "variable:V", "Value": "{{ variable:V }}{{ " + inner + ".Out }}"}}
+	in := map[string]any{"Steps": []any{write, set}, "MaxIterations": rounds}
+	if kind == "each" {
+		in["Iterators"] = []any{"x", "y", "{{ variable:V }}"}
+	} else {
+		in["LoopCondition"] = map[string]any{"Not": map[string]any{"Variable": "{{ variable:V }}", "Contains": "vol"}}
+	}
+	s["inputs"] = in
 }
 
 var settledText = regexp.MustCompile(`,"settled":"[^"]*"`)
@@ -261,23 +262,42 @@ func (c *cloud) remember(t *rapid.T, log []knowngood.LogEntry, died bool) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			token = text(b.Input["ClientToken"])
+			token = text(b.Input[tokenMember(b.Operation)])
+			switch b.Operation {
+			case EffectStart:
+				token = fmt.Sprintf("r/%s/%d", e.Step, e.Attempt)
+			case EffectStop:
+				token = "stop " + text(b.Input["ExecutionId"])
+			}
 		case knowngood.EntryOutcome:
 			b, err := Decode[OutcomeBody](e)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if token != "" && b.Error == nil {
-				c.effects[token]++
+				c.took(token)
 			}
 			token = ""
 		}
 	}
-	if step, attempt := "", 0; died {
-		if step, attempt = splitToken(token); attempt > c.failing[step] {
-			c.effects[token]++
+	if died && token != "" {
+		if step, attempt := splitToken(token); stops(token) || attempt > c.failing[step] {
+			c.took(token)
 		}
 	}
+}
+
+// took counts an effect; to stop something twice is to stop it.
+func (c *cloud) took(token string) {
+	if stops(token) {
+		c.effects[token] = 0
+	}
+	c.effects[token]++
+}
+
+// stops says whether a token is that of stopping something.
+func stops(token string) bool {
+	return strings.HasPrefix(token, "stop ") || token == commandID || strings.HasPrefix(token, "arn:")
 }
 
 // checkAdvance checks that what Advance says after a prefix of a log is what

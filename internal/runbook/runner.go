@@ -56,6 +56,8 @@ type Runner struct {
 	// Patience is the longest wait that Run sits out; for a longer one it leaves the
 	// run waiting, whose wake is in the log's row. 0: any.
 	Patience time.Duration
+	// Effects do what a step wants done that is no call of AWS's API.
+	Effects Effects
 	// Decisions gives the approvals that count for a request, made by people
 	// whom its Approvers allow. nil: nobody decides.
 	Decisions func(ctx context.Context, r ApproveRequest) ([]knowngood.Approval, error)

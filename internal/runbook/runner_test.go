@@ -53,12 +53,16 @@ func (c *testClock) Sleep(ctx context.Context, d time.Duration) error {
 //	ec2:StopInstances error CODE message     AWS's error, with status 400
 //	ec2:StopInstances fault CODE message     the same with status 500
 //	ec2:StopInstances drift reason           a decorator refuses the call
+//	aws:executeScript {"Payload": 1}         what the script returned; error CODE message
+//	aws:executeAutomation:Start ID, :Look STATE JSON, :Stop
+//	aws:invokeWebhook 200 text, or lost
 //	approve NAME / reject NAME COMMENT / undecided
 //	settle known JSON / settle repeat / settle unknown REASON
 //	cancel NAME                              a cancel request, before what follows
 type script struct {
 	t     *testing.T
 	lines []string
+	files map[string][]byte // attachments
 	log   *MemLog
 	clock *testClock
 	calls []string // service:operation input
@@ -168,7 +172,7 @@ func (s *script) IsThere(_ CallRequest, refusal *CallError) string {
 
 // readsOnly is the class of operations by their names, for tests.
 func classOf(_, operation string) knowngood.CallClass {
-	for _, verb := range []string{"Describe", "Get", "List", "Head"} {
+	for _, verb := range []string{"Describe", "Get", "List", "Head", "Invoke"} {
 		if strings.HasPrefix(operation, verb) {
 			return knowngood.Read
 		}
@@ -237,7 +241,7 @@ func TestGolden(t *testing.T) {
 			if p := parts["parameters.json"]; p != nil {
 				params = parseJSON(t, string(p.Data))
 			}
-			got := runScript(t, d, cat, params, string(parts["script"].Data))
+			got := runScript(t, d, cat, params, string(parts["script"].Data), parts)
 			want := parts["log"]
 			if *update {
 				want.Data = []byte(got)
@@ -255,15 +259,26 @@ func TestGolden(t *testing.T) {
 
 // runScript runs a document to its end, taking it up again where it waits for
 // a person or its outcome is unknown, as often as the script has lines for it.
-func runScript(t *testing.T, d *Document, cat *awsapi.Catalog, params knowngood.Params, lines string) string {
+func runScript(t *testing.T, d *Document, cat *awsapi.Catalog, params knowngood.Params, lines string, files map[string]*txtar.File) string {
+	t.Helper()
+	shown, _ := runGolden(t, d, cat, params, lines, files)
+	return shown
+}
+
+// runGolden is runScript, and gives the log as well.
+func runGolden(t *testing.T, d *Document, cat *awsapi.Catalog, params knowngood.Params, lines string, files map[string]*txtar.File) (string, []knowngood.LogEntry) {
 	t.Helper()
 	log := NewMemLog(startEntry(t, d, params))
 	clock := &testClock{now: began}
-	world := &script{t: t, lines: strings.Split(lines, "\n"), log: log, clock: clock}
+	world := &script{t: t, lines: strings.Split(lines, "\n"), log: log, clock: clock, files: map[string][]byte{}}
+	for name, f := range files {
+		world.files[name] = f.Data
+	}
 	r := &Runner{
 		Document: d, RunID: "run-1", Epoch: 1, Log: log, Caller: world, Catalog: cat, Settler: world, Clock: clock,
 		Decisions: world.decisions, Class: classOf,
-		CallID: func(step string, attempt int, call CallRequest) string { return "w-" + step },
+		Effects: Effects{Scripts: scriptWorld{world}, Automations: scriptWorld{world}, Webhooks: scriptWorld{world}, Attachment: world.attachment},
+		CallID:  func(step string, attempt int, call CallRequest) string { return "w-" + step },
 	}
 	var b strings.Builder
 	var result EndResult
@@ -300,5 +315,5 @@ func runScript(t *testing.T, d *Document, cat *awsapi.Catalog, params knowngood.
 	if state != result.State || message != result.Message {
 		t.Errorf("the run returned %s %q, its row says %s %q", result.State, result.Message, state, message)
 	}
-	return b.String()
+	return b.String(), entries
 }

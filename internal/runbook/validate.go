@@ -17,10 +17,17 @@ import (
 // without an end, onCancel where AWS does not allow it. It returns nil for a
 // document that can be run.
 func (d *Document) Validate(cat *awsapi.Catalog) []*knowngood.FileError {
-	v := &validator{checker: checker{doc: d}, catalog: cat}
-	if d.files != nil {
-		v.add(d.files.pos, "", "attachments are not run by this version")
-	}
+	problems, _ := d.lint(cat)
+	return problems
+}
+
+// Lint is Validate, and gives besides what can be run but is probably not meant.
+func (d *Document) Lint(cat *awsapi.Catalog) (problems, warnings []*knowngood.FileError) {
+	return d.lint(cat)
+}
+
+func (d *Document) lint(cat *awsapi.Catalog) (problems, warnings []*knowngood.FileError) {
+	v := &validator{checker: checker{doc: d, warnings: slices.Clone(d.warnings)}, catalog: cat}
 	v.references(nil, d.assumeRole)
 	for i, ref := range d.OutputRefs {
 		v.reference(nil, placedRef{Reference: ref, at: &node{pos: d.outputPos[i]}})
@@ -29,14 +36,18 @@ func (d *Document) Validate(cat *awsapi.Catalog) []*knowngood.FileError {
 		v.action(s)
 		v.cancel(s)
 		v.limits(s)
+		v.types(s)
 		v.references(s, s.inputs)
+		v.references(s, s.condition)
 		v.references(s, s.timeout)
 	}
 	v.flow()
-	slices.SortStableFunc(v.problems, func(a, b *knowngood.FileError) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
-	})
-	return v.problems
+	for _, list := range [][]*knowngood.FileError{v.problems, v.warnings} {
+		slices.SortStableFunc(list, func(a, b *knowngood.FileError) int {
+			return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+		})
+	}
+	return v.problems, v.warnings
 }
 
 type validator struct {
@@ -48,22 +59,16 @@ type validator struct {
 func (v *validator) action(s *Step) {
 	switch {
 	case s.run != nil:
-	case slices.Contains(notRun, s.Action):
-		v.add(s.keys["action"], "", "step %s: %s is not run by this version", s.Name, s.Action)
-		return
 	default:
 		v.add(s.keys["action"], "an action of SSM Automation", "step %s: there is no action %s%s", s.Name, excerpt(s.Action), near(s.Action, actionNames()))
 		return
 	}
+	if _, ok := s.run.(projector); !ok && len(s.Outputs) > 0 {
+		v.add(s.keys["outputs"], "", "step %s: %s has no response to take outputs from", s.Name, s.Action)
+	}
 	c, ok := s.run.(caller)
 	if !ok {
-		if len(s.Outputs) > 0 {
-			v.add(s.keys["outputs"], "", "step %s: %s has no response to take outputs from", s.Name, s.Action)
-		}
 		return
-	}
-	if _, ok := s.run.(projector); !ok && len(s.Outputs) > 0 {
-		v.add(s.keys["outputs"], "", "step %s: %s has no outputs", s.Name, s.Action)
 	}
 	for _, site := range c.calls(s) {
 		v.call(s, site)
@@ -131,13 +136,16 @@ func (v *validator) limits(s *Step) {
 	}
 	if _, most := a.timeout(); most > 0 {
 		if n, err := integer(s.timeout.scalar); err == nil && n.(int64) > int64(most.Seconds()) {
-			v.add(s.timeout.pos, fmt.Sprintf("at most %d", int64(most.Seconds())), "step %s: timeoutSeconds of %s is %d", s.Name, s.Action, n)
+			v.warn(s.timeout.pos, fmt.Sprintf("at most %d", int64(most.Seconds())), "step %s: timeoutSeconds of %s is %d", s.Name, s.Action, n)
 		}
 	}
 }
 
 func (v *validator) references(s *Step, n *node) {
 	for _, r := range n.refs(nil) {
+		if r.at.program && !v.doc.known(r.Reference) {
+			continue // braces of the program's own
+		}
 		v.reference(s, r)
 	}
 }
@@ -167,7 +175,7 @@ func (v *validator) reference(s *Step, r placedRef) {
 			v.add(r.at.pos, "a variable of the document", "%s: there is no variable %s%s", where, excerpt(r.Name), near(r.Name, names))
 		}
 	case RefStore:
-		v.add(r.at.pos, "", "%s: {{ %s }}: values of Parameter Store are not resolved by this version", where, r.Name)
+		v.add(r.at.pos, "a parameter of the document with this default", "%s: {{ %s }}: Parameter Store can be referred to in a parameter's default only", where, r.Name)
 	case RefOutput:
 		v.output(s, where, r)
 	}
@@ -192,7 +200,7 @@ func (v *validator) output(s *Step, where string, r placedRef) {
 	}
 	if _, ok := from.output(r.Name); !ok {
 		var names []string
-		for _, o := range from.Outputs {
+		for _, o := range v.doc.Outputs(from.Name) {
 			names = append(names, o.Name)
 		}
 		v.add(r.at.pos, "an output of "+from.Name, "%s: {{ %s }}: step %s has no output %s%s", where, r.Reference, from.Name, excerpt(r.Name), near(r.Name, names))
@@ -212,6 +220,12 @@ func (v *validator) output(s *Step, where string, r placedRef) {
 // successors are the steps that can follow a step, however it ends.
 func successors(d *Document, s *Step, failing bool) []int {
 	names := d.Arms(s.Name)
+	if s.body != nil {
+		names = append(slices.Clip(names), s.body[0].Name)
+	}
+	if s.parent != nil && slices.Contains(names, End) {
+		names = append(slices.Clip(names), s.parent.Name) // the loop says whether it goes round
+	}
 	if failing {
 		for _, jump := range []string{s.OnFailure, s.OnCancel} {
 			if name, ok := strings.CutPrefix(jump, "step:"); ok {
@@ -291,7 +305,7 @@ func (v *validator) flow() {
 			if ends[i] {
 				continue
 			}
-			ends[i] = slices.Contains(d.Arms(s.Name), End) ||
+			ends[i] = s.parent == nil && slices.Contains(d.Arms(s.Name), End) ||
 				slices.ContainsFunc(successors(d, s, true), func(next int) bool { return ends[next] })
 			changed = changed || ends[i]
 		}
