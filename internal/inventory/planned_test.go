@@ -215,8 +215,10 @@ func TestCoverage(t *testing.T) {
 // neverPlanned are types that rules look at and that neither a template nor a plan
 // makes.
 var neverPlanned = map[string]string{
-	"AWS::::Account":             "it is there before",
-	"AWS::Backup::RecoveryPoint": "backups are made by plans, later",
+	"AWS::::Account":                  "it is there before",
+	"AWS::Backup::RecoveryPoint":      "backups are made by plans, later",
+	"AWS::SSM::AssociationCompliance": "nodes report it when they run",
+	"AWS::SSM::PatchCompliance":       "nodes report it when they run",
 }
 
 // TestNoRulesTypeIsPassedOver: a resource of a type without a form would be none
