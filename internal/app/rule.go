@@ -125,6 +125,14 @@ func newRuleList(s Streams) *cobra.Command {
 	return cmd
 }
 
+// few is the first of several names, and how many more there are.
+func few(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return fmt.Sprintf("%s and %d more", names[0], len(names)-1)
+}
+
 func listRules(w io.Writer, o governanceOptions, resourceType, output string) error {
 	if err := checkOutput(output); err != nil {
 		return err
@@ -145,7 +153,7 @@ func listRules(w io.Writer, o governanceOptions, resourceType, output string) er
 		for j, p := range v.Parameters {
 			params[j] = p.String()
 		}
-		rows[i] = []string{v.Identifier, string(v.Trigger), string(v.Severity), strings.Join(v.ResourceTypes, " "), strings.Join(params, " ")}
+		rows[i] = []string{v.Identifier, string(v.Trigger), string(v.Severity), few(v.ResourceTypes), strings.Join(params, " ")}
 	}
 	columns(w, "", rows)
 	fmt.Fprintf(w, "\n%s\n", plural(len(views), "rule"))
