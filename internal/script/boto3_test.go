@@ -153,7 +153,7 @@ def handler(e, c):
         urllib.request.urlopen(url.replace("/new?", "/other?"))
     except urllib.error.HTTPError as x:
         out.append([x.code, "SignatureDoesNotMatch" in x.read().decode()])
-    sts = boto3.client("sts").generate_presigned_url("get_caller_identity")
+    sts = boto3.client("sts").generate_presigned_url("get_caller_identity", HttpMethod="GET")
     out.append("111122223333" in urllib.request.urlopen(sts).read().decode())
     return out
 `)

@@ -112,17 +112,16 @@ func startContained(j *job, log io.Writer) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Once the script's root is made, nothing is mounted on the folder.
 	p, err := startInit(j, root, log)
-	if err != nil {
-		_ = os.Remove(root)
-		return nil, err
+	if removed := os.Remove(root); err == nil {
+		err = removed
 	}
-	wait := p.wait
-	p.wait = func(n int) *end {
-		defer os.Remove(root)
-		return wait(n)
+	if err != nil && p != nil {
+		p.kill()
+		p.wait(0)
 	}
-	return p, nil
+	return p, err
 }
 
 func startInit(j *job, root string, log io.Writer) (*process, error) {

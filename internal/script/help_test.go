@@ -3,6 +3,7 @@ package script
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"archive/zip"
@@ -57,4 +58,9 @@ func (c refusing) Call(ctx context.Context, service, operation string, in map[st
 		return nil, errors.New("it is not in the plan")
 	}
 	return c.bench.Call(ctx, service, operation, in, opts...)
+}
+
+// outsideFunc is a way to other hosts that only fails.
+func outsideFunc(f func() error) func(*http.Request) (*http.Response, error) {
+	return func(*http.Request) (*http.Response, error) { return nil, f() }
 }
