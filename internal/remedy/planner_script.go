@@ -34,9 +34,9 @@ func (e *exploration) script(w *way, next runbook.Next) error {
 	case err != nil:
 		return e.unscripted(w, next, err.Error(), nil)
 	case result.Error != nil && (calls.assumed || calls.nth > 0):
-		return e.unscripted(w, next, "it fails while its writes are only planned: "+result.Error.Error(), nil)
+		return e.unscripted(w, next, "it fails while its writes are only planned: "+result.Failure().Error(), nil)
 	case result.Error != nil:
-		return w.entry(knowngood.EntryOutcome, next, runbook.OutcomeBody{Service: next.Effect.Action, Operation: next.Effect.Operation, Error: result.Error})
+		return w.entry(knowngood.EntryOutcome, next, runbook.OutcomeBody{Service: next.Effect.Action, Operation: next.Effect.Operation, Error: result.Failure()})
 	}
 	if calls.assumed {
 		e.incomplete("what the script %s reads of what the plan writes is known only when it is run", next.Step)

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 
 // bench runs scripts against a sandbox of its own.
 type bench struct {
-	t       *testing.T
+	t       testing.TB
 	runner  *Runner
 	sandbox *sandbox.Sandbox
 	clock   *sandbox.ManualClock
@@ -35,7 +35,7 @@ type bench struct {
 
 var catalog = sync.OnceValues(awsapi.Embedded)
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	t.Helper()
 	if _, err := exec.LookPath("python3"); err != nil {
 		t.Skip("python3 is not installed")
@@ -59,7 +59,7 @@ func newBench(t *testing.T) *bench {
 }
 
 // contained skips where nothing can be contained.
-func contained(t *testing.T) *bench {
+func contained(t testing.TB) *bench {
 	t.Helper()
 	if err := Check(); err != nil {
 		t.Skip(err)
@@ -68,7 +68,7 @@ func contained(t *testing.T) *bench {
 }
 
 // withBoto3 skips where boto3 is missing.
-func withBoto3(t *testing.T) *bench {
+func withBoto3(t testing.TB) *bench {
 	t.Helper()
 	b := contained(t)
 	if py, err := b.runner.interpreter(t.Context()); err != nil || py.Boto3 == "" {
