@@ -3,13 +3,7 @@ package script
 import "testing"
 
 func benchmark(b *testing.B, script string) {
-	if err := Check(); err != nil {
-		b.Skip(err)
-	}
-	w := newBench(b)
-	if py, err := w.runner.interpreter(b.Context()); err != nil || py.Boto3 == "" {
-		b.Skipf("boto3 is not installed (%v)", err)
-	}
+	w := withBoto3(b)
 	for b.Loop() {
 		w.succeeds(script)
 	}

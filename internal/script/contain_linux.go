@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -76,8 +75,8 @@ func attributes() *syscall.SysProcAttr {
 	}
 }
 
-// Check says why scripts can't be contained here; nil: they can. It tries once.
-var Check = sync.OnceValue(func() error {
+// check says why scripts can't be contained here; nil: they can.
+func check() error {
 	exe, err := os.Executable()
 	if err != nil {
 		return err
@@ -104,7 +103,7 @@ var Check = sync.OnceValue(func() error {
 		return fmt.Errorf("the kernel gives no namespaces to this process (%w); a container may need --security-opt seccomp=unconfined, and kernel.apparmor_restrict_unprivileged_userns must be 0", err)
 	}
 	return nil
-})
+}
 
 // startContained starts a job in namespaces.
 func startContained(j *job, log io.Writer) (*process, error) {

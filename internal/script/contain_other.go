@@ -17,7 +17,7 @@ type process struct {
 // Init does nothing where there are no namespaces.
 func Init() {}
 
-// Check says why scripts can't be contained here.
-func Check() error { return errors.New("scripts are contained by Linux's namespaces only") }
+// check says why scripts can't be contained here.
+func check() error { return errors.New("scripts are contained by Linux's namespaces only") }
 
-func startContained(*job, io.Writer) (*process, error) { return nil, &Unavailable{Check()} }
+func startContained(*job, io.Writer) (*process, error) { return nil, &Unavailable{check()} }

@@ -67,12 +67,14 @@ type Runner struct {
 
 	mu     sync.Mutex
 	python *python // found when it is first needed
+
+	check func() error // why nothing can be contained here; it is tried once
 }
 
 // New makes a runner.
 func New(o Options) *Runner {
 	o.Limits = o.Limits.withDefaults()
-	return &Runner{o: o}
+	return &Runner{o: o, check: sync.OnceValue(check)}
 }
 
 // Request is a script that is to be run.
@@ -145,9 +147,9 @@ func (r *Runner) Run(ctx context.Context, req Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	contained := !r.o.Bare && Check() == nil
+	contained := !r.o.Bare && r.check() == nil
 	if !contained && !r.o.Uncontained {
-		return Result{}, unavailable("scripts are not run here, where they can't be contained: %w", Check())
+		return Result{}, unavailable("scripts are not run here, where they can't be contained: %w", r.check())
 	}
 	ca, err := newAuthority()
 	if err != nil {
@@ -222,5 +224,5 @@ func (r *Runner) Doctor(ctx context.Context) error {
 	if err == nil && py.Boto3 == "" {
 		err = fmt.Errorf("boto3 is not installed for %s", py.Executable)
 	}
-	return errors.Join(err, Check())
+	return errors.Join(err, r.check())
 }

@@ -61,10 +61,11 @@ func newBench(t testing.TB) *bench {
 // contained skips where nothing can be contained.
 func contained(t testing.TB) *bench {
 	t.Helper()
-	if err := Check(); err != nil {
+	b := newBench(t)
+	if err := b.runner.check(); err != nil {
 		t.Skip(err)
 	}
-	return newBench(t)
+	return b
 }
 
 // withBoto3 skips where boto3 is missing.
