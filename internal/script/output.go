@@ -53,12 +53,11 @@ func (t *tail) String() string {
 
 // end is how a script's process ended.
 type end struct {
-	raw      []byte // what it says of itself
-	large    bool   // that is more than is allowed
-	status   string // "exit status 1", "signal: killed"
-	memory   bool   // it was killed for the memory that it took
-	late     bool   // its time was over
-	problems string // why it could not be started
+	raw    []byte // what it says of itself
+	large  bool   // that is more than is allowed
+	status string // "exit status 1", "signal: killed"
+	memory bool   // it was killed for the memory that it took
+	late   bool   // its time was over
 }
 
 // result makes sense of what a process left. The script may have written
