@@ -33,10 +33,18 @@ type CallOptions struct {
 	Region      string // "": the client's
 	MaxAttempts int    // 0: the client's
 	AtMostOnce  bool
+	Credentials aws.CredentialsProvider // nil: the client's
+	Account     string                  // of Credentials, if known
 }
 
 // Region sends a call to another Region than the client's.
 func Region(r string) CallOption { return func(o *CallOptions) { o.Region = r } }
+
+// As makes a call with other credentials than the client's. account is theirs, or
+// empty where it is not known.
+func As(p aws.CredentialsProvider, account string) CallOption {
+	return func(o *CallOptions) { o.Credentials, o.Account = p, account }
+}
 
 // MaxAttempts bounds how often a call is sent; 1 is never to repeat it.
 func MaxAttempts(n int) CallOption { return func(o *CallOptions) { o.MaxAttempts = n } }
@@ -160,6 +168,11 @@ func (c *Client) Call(ctx context.Context, service, operation string, in map[str
 		return nil, err
 	}
 	call := &call{client: c, op: op, options: Options(opts...)}
+	if call.options.Credentials != nil {
+		c = c.WithCredentials(call.options.Credentials)
+		c.cfg.Account = call.options.Account
+		call.client = c
+	}
 	call.region = c.regionFor(op.Service, call.options.Region)
 	if call.in, err = c.complete(ctx, op, in, call.region); err != nil {
 		return nil, err

@@ -236,3 +236,46 @@ func TestMissingCredentialsAreRecognised(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A call with other credentials is signed with them, and the next one is not.
+func TestACallWithOtherCredentials(t *testing.T) {
+	var keys []string
+	c, err := New(Config{Catalog: testCatalog(t), Region: "eu-west-1", Credentials: StaticCredentials("AKIAOWN", "s", ""),
+		HTTPClient: HandlerDoer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			sig, _, err := parseSignature(r)
+			if err != nil {
+				t.Error(err)
+			}
+			keys = append(keys, sig.accessKeyID+" "+sig.sessionToken)
+			w.WriteHeader(http.StatusOK)
+		}))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, opts := range [][]CallOption{nil, {As(StaticCredentials("ASIAROLE", "r", "token"), "444455556666")}, nil} {
+		if _, err := c.Call(t.Context(), "s3", "ListBuckets", nil, opts...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"AKIAOWN ", "ASIAROLE token", "AKIAOWN "}; !reflect.DeepEqual(keys, want) {
+		t.Errorf("%q, wanted %q", keys, want)
+	}
+	if got := Options(As(StaticCredentials("k", "s", ""), "444455556666")).Account; got != "444455556666" {
+		t.Errorf("account %q", got)
+	}
+}
+
+func TestBucketsInHosts(t *testing.T) {
+	for host, want := range map[string]string{
+		"b.s3.eu-west-1.amazonaws.com": "b",
+		"a.b.s3.amazonaws.com:443":     "a.b",
+		"s3.eu-west-1.amazonaws.com":   "",
+		"bucket.vpce-0a1b2c3d4e5f67890-abcdefgh.s3.eu-west-1.vpce.amazonaws.com":   "",
+		"b.bucket.vpce-0a1b2c3d4e5f67890-abcdefgh.s3.eu-west-1.vpce.amazonaws.com": "b",
+		"b.localhost:4566": "b",
+	} {
+		if got := virtualBucket(host); got != want {
+			t.Errorf("%s: %q, wanted %q", host, got, want)
+		}
+	}
+}

@@ -413,6 +413,10 @@ func virtualBucket(host string) string {
 	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
 		host = host[:i]
 	}
+	if at := strings.LastIndex(host, ".vpce-"); at >= 0 && strings.HasSuffix(host, ".vpce.amazonaws.com") {
+		// A VPC endpoint's own label, "bucket", comes before its id.
+		return strings.TrimSuffix(strings.TrimSuffix(host[:at], "bucket"), ".")
+	}
 	for _, mark := range []string{".s3.", ".s3-fips.", ".s3-accelerate.", ".s3-website.", ".s3-website-", ".s3-"} {
 		if i := strings.LastIndex(host, mark); i > 0 {
 			return host[:i]

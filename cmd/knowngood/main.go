@@ -8,9 +8,11 @@ import (
 	"syscall"
 
 	"github.com/knowngood/knowngood/internal/app"
+	"github.com/knowngood/knowngood/internal/script"
 )
 
 func main() {
+	script.Init()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal lets the command end in order, a second one ends it at once.
 	context.AfterFunc(ctx, stop)

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/knowngood/knowngood/internal/script"
 )
 
 // asProgram is the environment variable that makes the test binary the program.
@@ -22,6 +24,7 @@ const asProgram = "KNOWNGOOD_TEST_AS_PROGRAM"
 // process whose test is gone, even by a panic, sees the end of its standard input
 // and ends.
 func TestMain(m *testing.M) {
+	script.Init()
 	if os.Getenv(asProgram) != "" {
 		go func() {
 			_, _ = io.Copy(io.Discard, os.Stdin)

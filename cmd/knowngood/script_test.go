@@ -22,6 +22,7 @@ import (
 
 	"github.com/knowngood/knowngood/awsapi"
 	"github.com/knowngood/knowngood/internal/sandbox"
+	"github.com/knowngood/knowngood/internal/script"
 	"github.com/knowngood/knowngood/library"
 )
 
@@ -50,6 +51,12 @@ func TestScripts(t *testing.T) {
 		Dir:                "testdata/script",
 		RequireUniqueNames: true,
 		UpdateScripts:      os.Getenv("UPDATE_SCRIPTS") != "",
+		Condition: func(condition string) (bool, error) {
+			if condition != "boto3" {
+				return false, fmt.Errorf("no condition is called %q", condition)
+			}
+			return script.New(script.Options{}).Doctor(t.Context()) == nil, nil
+		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("AWS_CONFIG_FILE", os.DevNull)
 			e.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)

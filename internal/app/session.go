@@ -20,6 +20,7 @@ import (
 	"github.com/knowngood/knowngood/internal/finding"
 	"github.com/knowngood/knowngood/internal/inventory"
 	"github.com/knowngood/knowngood/internal/remedy"
+	"github.com/knowngood/knowngood/internal/runbook"
 	"github.com/knowngood/knowngood/library"
 )
 
@@ -184,6 +185,7 @@ func (s *session) remediator(g *governance, onEntry func(*knowngood.Plan, knowng
 	return &remedy.Remediator{
 		Catalog: s.catalog, Content: s.content, As: s.as, Runs: s.store, Log: s.store, Records: s.store, Findings: s.findings(), Clock: s.clock,
 		Verifier: remedy.Verifier{Reader: s.collector(g.rules.Reads()), Evaluator: court{g, s}, Clock: s.clock, Consistency: consistency, Poll: poll},
+		Effects:  runbook.Effects{Scripts: newScripts(s.catalog)},
 		Owner:    me(), Dead: isDead, NewID: newRunID, OnEntry: onEntry,
 	}
 }

@@ -78,8 +78,14 @@ func (o overlay) touches(in map[string]any) bool {
 // record adds a call to the way's part and gives its id. A call that the part
 // has already, from another way, is the same call.
 func (e *exploration) record(w *way, step string, op *awsapi.Operation, class knowngood.CallClass, in map[string]any, assumed bool) string {
+	return e.recordAt(w, step, step, e.req.Place.Account, e.req.Place.Region, op, class, in, assumed)
+}
+
+// recordAt is record for a call to any account and Region. Of the calls that a
+// step makes, those with the same mark and template are the same.
+func (e *exploration) recordAt(w *way, step, mark, account, region string, op *awsapi.Operation, class knowngood.CallClass, in map[string]any, assumed bool) string {
 	template := toTemplate(in)
-	key := w.part.name + "\x00" + step + "\x00" + op.Service.Name + ":" + op.Name + "\x00" + text(template)
+	key := strings.Join([]string{w.part.name, mark, account, region, op.Service.Name + ":" + op.Name, text(template)}, "\x00")
 	if id, ok := e.ids[key]; ok {
 		return id
 	}
@@ -93,7 +99,7 @@ func (e *exploration) record(w *way, step string, op *awsapi.Operation, class kn
 	}
 	e.ids[key] = id
 	call := knowngood.Call{ID: id, Step: step, Class: class, Service: op.Service.Name, Operation: op.Name,
-		Account: e.req.Place.Account, Region: e.req.Place.Region, Input: template, Assumed: assumed, Actions: op.IAMActions(in)}
+		Account: account, Region: region, Input: template, Assumed: assumed, Actions: op.IAMActions(in)}
 	e.need(call.Actions)
 	if class == knowngood.Write {
 		row, known := e.Operations[op.Service.Name+":"+op.Name]

@@ -18,8 +18,11 @@ type Planner struct {
 	Operations Operations
 	// Read makes a live read. It is never called with a write, nor with a
 	// sensitive read that the request does not allow. Errors are those of
-	// awsapi.
-	Read func(ctx context.Context, op *awsapi.Operation, in map[string]any) (map[string]any, error)
+	// awsapi. Options say another Region or other credentials than the plan's.
+	Read func(ctx context.Context, op *awsapi.Operation, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error)
+	// Scripts runs scripts to find out what they do: their reads are live, their
+	// writes are planned. nil: a plan with a script is incomplete.
+	Scripts runbook.Scripts
 }
 
 // PlanRequest is what a plan is made of.

@@ -102,6 +102,10 @@ func (e *exploration) effect(w *way, next runbook.Next) error {
 			Error: &runbook.CallError{Code: "Planned", Message: "what if this fails"}})
 	}
 	w.fail = ""
+	if next.Effect.Script != nil && e.Scripts != nil {
+		e.forkFailure(w, next.Step)
+		return e.script(w, next)
+	}
 	body := runbook.OutcomeBody{Service: next.Effect.Action, Operation: next.Effect.Operation, Assumed: true}
 	if next.Effect.Operation == runbook.EffectLook {
 		body.Property, body.Outputs = string(knowngood.RunSuccess), map[string]any{"Status": string(knowngood.RunSuccess)}
@@ -125,10 +129,10 @@ func (p *Planner) stored(ctx context.Context, name string) (any, error) {
 type planReads struct{ *Planner }
 
 // Call implements awsapi.Caller, for reads.
-func (r planReads) Call(ctx context.Context, service, operation string, in map[string]any, _ ...awsapi.CallOption) (map[string]any, error) {
+func (r planReads) Call(ctx context.Context, service, operation string, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
 	op, err := r.Catalog.Operation(service, operation)
 	if err != nil {
 		return nil, err
 	}
-	return r.Read(ctx, op, in)
+	return r.Read(ctx, op, in, opts...)
 }

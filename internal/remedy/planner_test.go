@@ -121,7 +121,7 @@ func operations(t *testing.T) Operations {
 func (e *estate) plan(runbookName string, params knowngood.Params, resource string) (*knowngood.Plan, error) {
 	e.t.Helper()
 	d, r := document(e.t, runbookName)
-	p := &Planner{Catalog: e.catalog, Operations: operations(e.t), Read: func(ctx context.Context, op *awsapi.Operation, in map[string]any) (map[string]any, error) {
+	p := &Planner{Catalog: e.catalog, Operations: operations(e.t), Read: func(ctx context.Context, op *awsapi.Operation, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
 		return e.Call(ctx, sandbox.Request{Service: op.Service.Name, Operation: op.Name, AccessKeyID: sandbox.OperatorKey, Input: in})
 	}}
 	return p.Plan(e.t.Context(), PlanRequest{

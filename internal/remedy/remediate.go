@@ -80,6 +80,8 @@ type Remediator struct {
 	NewID func() string // of runs
 	// Patience is the longest wait of a run that Apply sits out; 0: any.
 	Patience time.Duration
+	// Effects do what steps want done that is no call of AWS's API.
+	Effects runbook.Effects
 	// OnEntry is told of each entry of a run's log once it is durable. nil: nobody.
 	OnEntry func(*knowngood.Plan, knowngood.LogEntry)
 }
@@ -119,8 +121,8 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 		return nil, err
 	}
 	caller := r.As(role, "plan", policy)
-	planner := &Planner{Catalog: r.Catalog, Operations: r.Content.Operations, Read: func(ctx context.Context, op *awsapi.Operation, in map[string]any) (map[string]any, error) {
-		return caller.Call(ctx, op.Service.Name, op.Name, in, awsapi.Region(place.Region))
+	planner := &Planner{Catalog: r.Catalog, Operations: r.Content.Operations, Scripts: r.Effects.Scripts, Read: func(ctx context.Context, op *awsapi.Operation, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
+		return caller.Call(ctx, op.Service.Name, op.Name, in, append([]awsapi.CallOption{awsapi.Region(place.Region)}, opts...)...)
 	}}
 	req := PlanRequest{
 		RunID: r.NewID(), Created: r.Clock.Now().UTC().Truncate(time.Second), Document: book.Document, Ref: book.Ref, Entry: book.Entry,
@@ -310,7 +312,7 @@ func (r *Remediator) carryOut(ctx context.Context, plan *knowngood.Plan, epoch i
 		}
 	}
 	x := &Executor{
-		Catalog: r.Catalog, Operations: r.Content.Operations, Caller: r.As(plan.Role, plan.RunID, ""), Log: r.Log, Clock: r.Clock, Patience: r.Patience,
+		Catalog: r.Catalog, Operations: r.Content.Operations, Caller: r.As(plan.Role, plan.RunID, ""), Log: r.Log, Clock: r.Clock, Patience: r.Patience, Effects: r.Effects,
 		Settler: &Settler{Catalog: r.Catalog, Operations: r.Content.Operations, Clock: r.Clock, Consistency: 30 * time.Second, Poll: 3 * time.Second},
 		Decisions: func(context.Context, runbook.ApproveRequest) ([]knowngood.Approval, error) {
 			return decisions, nil

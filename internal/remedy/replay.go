@@ -50,6 +50,9 @@ func (r *Replay) Allow(step, service, operation, account, region string, input m
 				r.at[part.Name] = i
 				ids = append(ids, c.ID)
 			}
+			if len(ids) > 0 && ids[len(ids)-1] == c.ID {
+				break // the part's later ones, if they are the same, are yet to come
+			}
 		}
 	}
 	if len(ids) > 0 {

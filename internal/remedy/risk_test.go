@@ -26,7 +26,7 @@ func (e *estate) planOf(steps string, volume string) *knowngood.Plan {
 		e.t.Error(p)
 	}
 	sum := sha256.Sum256([]byte(content))
-	p := &Planner{Catalog: e.catalog, Operations: operations(e.t), Read: func(ctx context.Context, op *awsapi.Operation, in map[string]any) (map[string]any, error) {
+	p := &Planner{Catalog: e.catalog, Operations: operations(e.t), Read: func(ctx context.Context, op *awsapi.Operation, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
 		return e.Call(ctx, sandbox.Request{Service: op.Service.Name, Operation: op.Name, AccessKeyID: sandbox.OperatorKey, Input: in})
 	}}
 	plan, err := p.Plan(e.t.Context(), PlanRequest{

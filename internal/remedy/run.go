@@ -162,7 +162,7 @@ func (h *held) resume(log []knowngood.LogEntry) error {
 			if err != nil {
 				return err
 			}
-			ids, err := h.replay.Allow(e.Step, intent.Service, intent.Operation, h.plan.Place.Account, h.plan.Place.Region, intent.Input)
+			ids, err := h.replay.Allow(e.Step, intent.Service, intent.Operation, intent.Account, intent.Region, intent.Input)
 			if err != nil {
 				return err
 			}
@@ -200,9 +200,13 @@ func (h *held) Call(ctx context.Context, service, operation string, in map[strin
 	if region == "" {
 		region = h.plan.Place.Region
 	}
+	account := awsapi.Options(opts...).Account
+	if account == "" {
+		account = h.plan.Place.Account
+	}
 	step, _ := ctx.Value(stepKey{}).(string)
 	h.mu.Lock()
-	ids, err := h.replay.Allow(step, op.Service.Name, op.Name, h.plan.Place.Account, region, in)
+	ids, err := h.replay.Allow(step, op.Service.Name, op.Name, account, region, in)
 	h.mu.Unlock()
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/knowngood/knowngood/awsapi"
+	"github.com/knowngood/knowngood/internal/runbook"
 )
 
 // maxSessionPolicy is how long a session policy may be, in characters, as
@@ -17,7 +18,12 @@ const maxSessionPolicy = 2048
 // the actions of its reads and no others, so that a plan can't write even where
 // the table of operation classes were wrong. Where they don't fit, the actions of
 // a service are named by their verbs, "ec2:Describe*".
+//
+// What a script reads is not known beforehand: with one, the role is as it is.
 func readsOnly(book *Runbook, catalog *awsapi.Catalog) (string, error) {
+	if slices.ContainsFunc(book.Document.Steps(), func(s *runbook.Step) bool { return s.Action == "aws:executeScript" }) {
+		return "", nil
+	}
 	actions, verbs := map[string]bool{}, map[string]bool{}
 	for _, c := range book.Document.Calls(catalog) {
 		class := c.Operation.Class()

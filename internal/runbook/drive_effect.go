@@ -214,11 +214,7 @@ func (d *drive) script(ctx context.Context, next Next) (*EndResult, error) {
 	case err != nil:
 		return nil, d.unavailable(next, err.Error())
 	case result.Error != nil:
-		e := *result.Error
-		if log := strings.TrimSpace(tail(result.Log, 2000)); log != "" {
-			e.Message += "\n" + log
-		}
-		return nil, d.outcome(next, call, nil, &e, "")
+		return nil, d.outcome(next, call, nil, result.Failure(), "")
 	}
 	payload, err := limitPayload(result.Payload)
 	if err != nil {
@@ -246,6 +242,19 @@ func limitPayload(v any) (any, error) {
 		return nil, fmt.Errorf("the script returned %d bytes, at most %d are allowed", len(raw), maxPayload)
 	}
 	return v, nil
+}
+
+// Failure is the result's error, with the end of what the script printed; nil:
+// it went well.
+func (r ScriptResult) Failure() *CallError {
+	if r.Error == nil {
+		return nil
+	}
+	e := *r.Error
+	if log := strings.TrimSpace(tail(r.Log, 2000)); log != "" {
+		e.Message += "\n" + log
+	}
+	return &e
 }
 
 func tail(s string, most int) string {

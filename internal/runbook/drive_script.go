@@ -66,11 +66,8 @@ func (c *scriptCaller) write(ctx context.Context, call CallRequest, opts []awsap
 	}
 	input, _ := plain(call.Input).(map[string]any)
 	place := d.m.start.Place
-	region := awsapi.Options(opts...).Region
-	if region == "" {
-		region = place.Region
-	}
-	intent := IntentBody{Service: call.Service, Operation: call.Operation, Account: place.Account, Region: region, Role: d.m.start.Role, Input: input}
+	to := awsapi.Options(opts...)
+	intent := IntentBody{Service: call.Service, Operation: call.Operation, Account: or(to.Account, place.Account), Region: or(to.Region, place.Region), Role: d.m.start.Role, Input: input}
 	if c.nth <= len(d.m.written) {
 		return c.answerEarlier(intent)
 	}

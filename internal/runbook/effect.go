@@ -80,12 +80,15 @@ type ScriptRequest struct {
 	TimeLimit  time.Duration     // after it the script is killed, and the error is CodeTimedOut
 	// Time and Seed are the script's clock and its random seed where it is run to
 	// be planned or once more.
-	Time  time.Time
-	Seed  int64
+	Time time.Time
+	Seed int64
+	// Dry: it is run to be planned. Where it sleeps, it needn't wait.
+	Dry   bool
 	Place knowngood.Place
 	Role  string
 	// Caller makes the script's calls: the run's own, with each write logged
-	// before it is sent. It is safe for concurrent use.
+	// before it is sent. It is safe for concurrent use. With awsapi.As it calls with
+	// credentials that the script got by a call.
 	Caller awsapi.Caller
 }
 
