@@ -50,14 +50,22 @@ func (o overlay) assume(reference string, assumed bool) {
 }
 
 // wrote notes the resources that a write names: the texts of members that hold
-// ids, ARNs or names.
-func (o overlay) wrote(in map[string]any) {
+// ids, ARNs or names. One that names none is of the Region's settings of its
+// service.
+func (o overlay) wrote(op *awsapi.Operation, in map[string]any) {
+	named := false
 	for k, v := range in {
 		if namesResource(k) {
-			walkText(v, func(s string) { o.written[s] = true })
+			walkText(v, func(s string) { o.written[s], named = true, true })
 		}
 	}
+	if !named {
+		o.written[settings(op)] = true
+	}
 }
+
+// settings stands for what a service has in a Region that no id names.
+func settings(op *awsapi.Operation) string { return "settings of " + op.Service.Name }
 
 func namesResource(member string) bool {
 	for _, end := range []string{"Id", "Ids", "Arn", "ARN", "Arns", "Name", "Names", "Resources", "Bucket", "Identifier"} {
@@ -68,9 +76,10 @@ func namesResource(member string) bool {
 	return false
 }
 
-// touches says whether a read names what was written or is yet to be made.
-func (o overlay) touches(in map[string]any) bool {
-	found := false
+// touches says whether a read names what was written or is yet to be made; one
+// without input reads a service's settings.
+func (o overlay) touches(op *awsapi.Operation, in map[string]any) bool {
+	found := len(in) == 0 && o.written[settings(op)]
 	walkText(in, func(s string) { found = found || o.written[s] || strings.Contains(s, refOpen) })
 	return found
 }
@@ -205,6 +214,10 @@ func respondShape(s *awsapi.Shape, in map[string]any, id, path string, depth int
 			}
 		case awsapi.List:
 			out[m.Name] = []any{}
+			// What is made is one thing, unless the response says otherwise.
+			if e := m.Shape.Elem; e != nil && e.Shape.Type == awsapi.String && len(e.Shape.Enum) == 0 && namesResource(m.Name) {
+				out[m.Name] = []any{placeholder(ref{id, at + ".0"})}
+			}
 		}
 	}
 	return out

@@ -383,7 +383,7 @@ func (e *exploration) write(w *way, next runbook.Next, op *awsapi.Operation, in 
 	inputAssumed := e.undetermined(w, e.req.Document.Uses(next.Step))
 	id := e.record(w, next.Step, op, knowngood.Write, in, inputAssumed || hasPlaceholder(in))
 	response := e.respond(op, in, id)
-	w.overlay.wrote(in)
+	w.overlay.wrote(op, in)
 	if err := e.outcome(w, next, op, response, true); err != nil {
 		return err
 	}
@@ -409,7 +409,7 @@ func (e *exploration) outcome(w *way, next runbook.Next, op *awsapi.Operation, r
 }
 
 func (e *exploration) read(w *way, next runbook.Next, op *awsapi.Operation, in map[string]any, class knowngood.CallClass) error {
-	touched := w.overlay.touches(in)
+	touched := w.overlay.touches(op, in)
 	inputAssumed := e.undetermined(w, e.req.Document.Uses(next.Step))
 	e.record(w, next.Step, op, class, in, touched || inputAssumed)
 	if touched || w.part.name != knowngood.MainPart {

@@ -116,14 +116,14 @@ func (s *scriptCalls) Call(ctx context.Context, service, operation string, in ma
 		return nil, s.stop
 	}
 	id := s.recordAt(s.w, s.step, mark, account, region, op, class, in, s.assumed || hasPlaceholder(in))
-	s.w.overlay.wrote(in)
+	s.w.overlay.wrote(op, in)
 	return s.respond(op, in, id), nil
 }
 
 // read makes a live read. One of what the plan has written is answered as if that
 // had come to its end, where the models say what that is.
 func (s *scriptCalls) read(ctx context.Context, op *awsapi.Operation, class knowngood.CallClass, account, region string, in map[string]any, opts []awsapi.CallOption) (map[string]any, error) {
-	touched := s.w.overlay.touches(in)
+	touched := s.w.overlay.touches(op, in)
 	s.recordAt(s.w, s.step, s.step, account, region, op, class, in, touched || s.assumed)
 	if !touched {
 		return s.Read(ctx, op, in, opts...)

@@ -120,12 +120,17 @@ func operations(t *testing.T) Operations {
 
 func (e *estate) plan(runbookName string, params knowngood.Params, resource string) (*knowngood.Plan, error) {
 	e.t.Helper()
+	return e.planAs("run-1", runbookName, params, resource)
+}
+
+func (e *estate) planAs(run, runbookName string, params knowngood.Params, resource string) (*knowngood.Plan, error) {
+	e.t.Helper()
 	d, r := document(e.t, runbookName)
 	p := &Planner{Catalog: e.catalog, Operations: operations(e.t), Read: func(ctx context.Context, op *awsapi.Operation, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
 		return e.Call(ctx, sandbox.Request{Service: op.Service.Name, Operation: op.Name, AccessKeyID: sandbox.OperatorKey, Input: in})
 	}}
 	return p.Plan(e.t.Context(), PlanRequest{
-		RunID: "run-1", Created: e.clock.Now(), Document: d, Ref: r, Parameters: params,
+		RunID: run, Created: e.clock.Now(), Document: d, Ref: r, Parameters: params,
 		Place:    knowngood.Place{Partition: "aws", Account: e.Account(), Region: e.Region()},
 		Resource: knowngood.ResourceKey{Account: e.Account(), Region: e.Region(), ID: resource},
 		Entry:    entry(e.t, runbookName),

@@ -281,7 +281,9 @@ func (waitProperty) next(t *turn) move {
 const freshness = 2 * time.Minute
 
 func tolerable(t *turn, e *CallError) bool {
-	return e.Retryable || strings.Contains(e.Code, "NotFound") && t.now.Sub(t.started) < freshness
+	// S3 says NoSuch…, and Systems Manager InvalidCommandId of a new command.
+	missing := strings.Contains(e.Code, "NotFound") || strings.HasPrefix(e.Code, "NoSuch") || e.Code == "InvalidCommandId"
+	return e.Retryable || missing && t.now.Sub(t.started) < freshness
 }
 
 // pollWait waits for the next poll: two seconds at first, half as long again
