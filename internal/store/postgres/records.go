@@ -27,7 +27,9 @@ func (s *Store) PutPlan(ctx context.Context, p *knowngood.Plan) error {
 			return err
 		}
 		var hash string
-		if err := tx.QueryRow(ctx, "SELECT hash FROM plans WHERE run = $1", p.RunID).Scan(&hash); err != nil {
+		if err := tx.QueryRow(ctx, "SELECT hash FROM plans WHERE run = $1", p.RunID).Scan(&hash); none(err) {
+			return knowngood.E(knowngood.Refused, "keep the plan "+p.Hash, "it is the plan of another run")
+		} else if err != nil {
 			return err
 		}
 		if hash != p.Hash {
