@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/knowngood/knowngood"
@@ -19,15 +20,21 @@ const MaxParameterBytes = 64 << 10
 
 // resourceForms are the forms of AWS's own parameter types that have one; the
 // value of any other is checked for its base type only.
-var resourceForms = map[string]*regexp.Regexp{
-	"AWS::EC2::Instance::Id":      regexp.MustCompile(`^m?i-[0-9a-f]{8,17}$`),
-	"AWS::EC2::Image::Id":         regexp.MustCompile(`^ami-[0-9a-f]{8,17}$`),
-	"AWS::EC2::SecurityGroup::Id": regexp.MustCompile(`^sg-[0-9a-f]{8,17}$`),
-	"AWS::EC2::Subnet::Id":        regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`),
-	"AWS::EC2::Volume::Id":        regexp.MustCompile(`^vol-[0-9a-f]{8,17}$`),
-	"AWS::EC2::VPC::Id":           regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`),
-	"AWS::IAM::Role::Arn":         regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$`),
-	"AWS::S3::Bucket::Name":       regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`),
+var resourceForms = map[string]func() *regexp.Regexp{
+	"AWS::EC2::Instance::Id":      formOf(`^m?i-[0-9a-f]{8,17}$`),
+	"AWS::EC2::Image::Id":         formOf(`^ami-[0-9a-f]{8,17}$`),
+	"AWS::EC2::SecurityGroup::Id": formOf(`^sg-[0-9a-f]{8,17}$`),
+	"AWS::EC2::Subnet::Id":        formOf(`^subnet-[0-9a-f]{8,17}$`),
+	"AWS::EC2::Volume::Id":        formOf(`^vol-[0-9a-f]{8,17}$`),
+	"AWS::EC2::VPC::Id":           formOf(`^vpc-[0-9a-f]{8,17}$`),
+	"AWS::IAM::Role::Arn":         formOf(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$`),
+	"AWS::S3::Bucket::Name":       formOf(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`),
+}
+
+// formOf compiles a pattern when it is first asked for: programs that bind no
+// parameters, as the sandbox does, need none of them.
+func formOf(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
 }
 
 // BindParameters gives the parameters of a run: what is given, converted to
@@ -180,7 +187,7 @@ func (p *Parameter) accept(v any) error {
 		if p.MaxChars != nil && n > *p.MaxChars {
 			errs = append(errs, fmt.Errorf("%s has %d characters, at most %d are allowed", excerpt(s), n, *p.MaxChars))
 		}
-		if form != nil && !form.MatchString(s) {
+		if form != nil && !form().MatchString(s) {
 			errs = append(errs, fmt.Errorf("%s is no %s", excerpt(s), p.Type))
 		}
 		if allowed != nil {
