@@ -317,11 +317,9 @@ func (r *Remediator) carryOut(ctx context.Context, plan *knowngood.Plan, epoch i
 		Decisions: func(context.Context, runbook.ApproveRequest) ([]knowngood.Approval, error) {
 			return decisions, nil
 		},
-		OnEntry: func(e knowngood.LogEntry) {
-			if r.OnEntry != nil {
-				r.OnEntry(plan, e)
-			}
-		},
+	}
+	if r.OnEntry != nil { // a run that nobody watches need not write its start by itself
+		x.OnEntry = func(e knowngood.LogEntry) { r.OnEntry(plan, e) }
 	}
 	if plan.Finding != "" {
 		x.Log = untilVerified{r.Log}

@@ -120,8 +120,7 @@ func alarm(ctx context.Context, clock knowngood.Clock, at time.Time) (<-chan str
 	return ch, cancel
 }
 
-// expire lets the leases of owners that are no more run out, and finds runs that
-// a worker left in their midst without a word.
+// expire lets the leases of owners that are no more run out.
 func (s *Store) expire(ctx context.Context, dead func(owner string) bool) error {
 	if dead == nil {
 		return nil
