@@ -129,18 +129,14 @@ func showModel(w io.Writer, args []string) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	if waiters := svc.Waiters(); len(waiters) > 0 {
-		wrapped(w, "waiters: ", waiters)
-	}
+	wrapped(w, "waiters: ", svc.Waiters())
 	return nil
 }
 
 func showOperation(w io.Writer, op *awsapi.Operation) {
 	fmt.Fprintf(w, "%s %s: %s %s\n", op.Service.Name, op.Name, op.Method, cmp.Or(op.URI, "/"))
 	fmt.Fprintf(w, "class %s; IAM %s\n", op.Class(), strings.Join(op.IAMActions(nil), ", "))
-	if more := op.DependentActions(); len(more) > 0 {
-		wrapped(w, "may also need: ", more)
-	}
+	wrapped(w, "may also need: ", op.DependentActions())
 	if op.EventStream() {
 		fmt.Fprintln(w, "an event-stream operation: its calls are refused")
 	}

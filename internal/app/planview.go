@@ -101,8 +101,12 @@ func printChange(w io.Writer, indent string, p *knowngood.Plan) {
 // pageWidth is how wide text that can be broken gets.
 const pageWidth = 110
 
-// wrapped writes a list over as many lines as it needs, under a title.
+// wrapped writes a list over as many lines as it needs, after a title; of an
+// empty one, nothing.
 func wrapped(w io.Writer, title string, list []string) {
+	if len(list) == 0 {
+		return
+	}
 	for _, line := range folded(list, pageWidth-len(title)) {
 		fmt.Fprintln(w, title+line)
 		title = strings.Repeat(" ", len(title))

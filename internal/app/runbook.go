@@ -128,9 +128,9 @@ func listRunbooks(w io.Writer, output string) error {
 		return writeJSON(w, rows)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "RUNBOOK\tSTEPS\tPARAMETERS\tDESCRIPTION")
+	fmt.Fprintln(t, "RUNBOOK\tSTEPS\tDESCRIPTION")
 	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\n", r.Name, r.Steps, strings.Join(r.Parameters, ", "), r.Description)
+		fmt.Fprintf(t, "%s\t%d\t%s\n", r.Name, r.Steps, r.Description)
 	}
 	return t.Flush()
 }
@@ -259,9 +259,7 @@ func printRunbook(w io.Writer, s shownRunbook) error {
 	fmt.Fprintln(w)
 	wrapped(w, "Outputs: ", s.Outputs)
 	wrapped(w, "IAM actions: ", s.Actions)
-	if len(s.Unknown) > 0 {
-		wrapped(w, "What these steps need is not known: ", s.Unknown)
-	}
+	wrapped(w, "What these steps need is not known: ", s.Unknown)
 	return nil
 }
 

@@ -181,9 +181,7 @@ func printLint(w io.Writer, o lintOptions, found []lintedFile) {
 		problems, warnings = problems+len(f.Problems), warnings+len(f.Warnings)
 		if o.actions && len(f.Problems) == 0 {
 			wrapped(w, f.File+" needs: ", f.Actions)
-			if len(f.Unknown) > 0 {
-				wrapped(w, "  and what these steps need, which is not known: ", f.Unknown)
-			}
+			wrapped(w, "  and what these steps need, which is not known: ", f.Unknown)
 		}
 	}
 	fmt.Fprintf(w, "%s: %s, %s\n", plural(len(found), "document"), plural(problems, "problem"), plural(warnings, "warning"))
