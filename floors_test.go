@@ -25,6 +25,7 @@ var floors = map[string]int{
 	"iampolicy":           1,
 	"internal/document":   1,
 	"internal/strictyaml": 1,
+	"internal/mototest":   0,
 	"internal/planned":    1,
 	"internal/template":   2,
 	"internal/runbook":    2,

@@ -1,62 +1,21 @@
 package awsapi
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/knowngood/knowngood/internal/mototest"
 )
 
-// motoClient starts moto, a server by others that answers as AWS does, or skips the
-// test where it is not installed.
+// motoClient is a client of a moto of the test's own.
 func motoClient(t *testing.T) *Client {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("moto takes seconds to start")
-	}
-	program, err := exec.LookPath("moto_server")
-	if err != nil {
-		t.Skip("moto_server is not installed")
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().(*net.TCPAddr)
-	listener.Close()
-	cmd := exec.Command(program, "-H", "127.0.0.1", "-p", fmt.Sprint(address.Port))
-	var output bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &output, &output
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
-	t.Cleanup(func() { _ = cmd.Process.Kill(); <-exited })
-	url := "http://" + address.String()
-	for range 600 {
-		select {
-		case err := <-exited:
-			exited <- err
-			t.Skipf("moto_server does not start: %v\n%s", err, output.Bytes())
-		default:
-		}
-		resp, err := http.Get(url + "/moto-api/")
-		if err == nil {
-			resp.Body.Close()
-			return testClient(t, nil, func(c *Config) {
-				c.HTTPClient, c.EndpointURL, c.Now, c.Rand = nil, url, nil, nil
-			})
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	t.Fatalf("moto_server does not answer:\n%s", output.Bytes())
-	return nil
+	url := mototest.Start(t)
+	return testClient(t, nil, func(c *Config) {
+		c.HTTPClient, c.EndpointURL, c.Now, c.Rand = nil, url, nil, nil
+	})
 }
 
 // motoCall is a call, what its output must have, or the code of its error.

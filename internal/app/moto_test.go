@@ -3,51 +3,23 @@ package app_test
 import (
 	"bytes"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/knowngood/knowngood/internal/app"
+	"github.com/knowngood/knowngood/internal/mototest"
 )
 
 // moto is an AWS by others: engine and sandbox can't share one misunderstanding
 // that it has not.
 func TestTheLoopOnMoto(t *testing.T) {
-	for _, program := range []string{"moto_server", "aws"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skip(program + " is not installed")
-		}
+	if _, err := exec.LookPath("aws"); err != nil {
+		t.Skip("the AWS CLI is not installed")
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	listener.Close()
-	server := exec.CommandContext(t.Context(), "moto_server", "-H", "127.0.0.1", "-p", fmt.Sprint(port))
-	server.Stdout, server.Stderr = io.Discard, io.Discard
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Process.Kill(); server.Wait() }) //nolint:errcheck // it is killed
-	url := fmt.Sprintf("http://127.0.0.1:%d", port)
-	for tries := 0; ; tries++ {
-		resp, err := http.Get(url)
-		if err == nil {
-			resp.Body.Close()
-			break
-		}
-		if tries == 300 {
-			t.Fatalf("moto does not answer: %v", err)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+	url := mototest.Start(t)
 	config := filepath.Join(t.TempDir(), "config")
 	if err := os.WriteFile(config, []byte("[default]\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -3,47 +3,16 @@ package report_test
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"os/exec"
 	"testing"
-	"time"
 
 	"github.com/knowngood/knowngood/awsapi"
+	"github.com/knowngood/knowngood/internal/mototest"
 	"github.com/knowngood/knowngood/internal/report"
 )
 
 // TestASFFOnMoto imports the findings into an AWS by others.
 func TestASFFOnMoto(t *testing.T) {
-	if _, err := exec.LookPath("moto_server"); err != nil {
-		t.Skip("moto_server is not installed")
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	listener.Close()
-	server := exec.CommandContext(t.Context(), "moto_server", "-H", "127.0.0.1", "-p", fmt.Sprint(port))
-	server.Stdout, server.Stderr = io.Discard, io.Discard
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Process.Kill(); server.Wait() }) //nolint:errcheck // it is killed
-	url := fmt.Sprintf("http://127.0.0.1:%d", port)
-	for tries := 0; ; tries++ {
-		resp, err := http.Get(url)
-		if err == nil {
-			resp.Body.Close()
-			break
-		}
-		if tries == 300 {
-			t.Fatalf("moto does not answer: %v", err)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+	url := mototest.Start(t)
 	catalog, err := awsapi.Embedded()
 	if err != nil {
 		t.Fatal(err)

@@ -3,12 +3,9 @@ package sandbox
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
-	"net"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -16,7 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/knowngood/knowngood/internal/mototest"
 )
 
 var update = flag.Bool("update", false, "write the tables of docs/sandbox.md anew")
@@ -91,41 +89,12 @@ func TestConformance(t *testing.T) {
 func moto(t *testing.T) (version string, all []assertion) {
 	t.Helper()
 	raw, err := exec.Command("python3", "-c", "import moto, flask; print(moto.__version__)").Output()
-	server, missing := exec.LookPath("moto_server")
-	if err != nil || missing != nil {
-		t.Log("moto_server is not installed: there is no second opinion")
+	if err != nil || mototest.Missing() != "" {
+		t.Log("moto is not installed: there is no second opinion")
 		return "", nil
 	}
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := fmt.Sprint(listener.Addr().(*net.TCPAddr).Port)
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cmd := exec.CommandContext(ctx, server, "-H", "127.0.0.1", "-p", port)
-	cmd.Env = append(os.Environ(), "MOTO_IAM_LOAD_MANAGED_POLICIES=true", "PYTHONDONTWRITEBYTECODE=1")
-	if err := cmd.Start(); err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	defer func() {
-		cancel()
-		_ = cmd.Wait() // it was killed
-	}()
-	endpoint := "http://127.0.0.1:" + port
-	for range 300 {
-		r, err := http.Get(endpoint + "/moto-api/")
-		if err == nil {
-			_ = r.Body.Close()
-			return strings.TrimSpace(string(raw)), assertions(t, endpoint, "", "testing", "testing")
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	t.Fatal("moto_server does not answer")
-	return "", nil
+	endpoint := mototest.Start(t, "MOTO_IAM_LOAD_MANAGED_POLICIES=true")
+	return strings.TrimSpace(string(raw)), assertions(t, endpoint, "", "testing", "testing")
 }
 
 // score is how many of a service's assertions hold.
