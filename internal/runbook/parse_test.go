@@ -48,7 +48,7 @@ func TestParseRefuses(t *testing.T) {
 		{"list", "- a\n", "x.yaml:1:1: the document is a list; expected a map"},
 		{"text", "hello\n", "x.yaml:1:1: the document is text; expected a map"},
 		{"syntax", "schemaVersion: '0.3\nmainSteps: []\n", "x.yaml:1:16: could not find end character of single-quoted text; expected YAML or JSON"},
-		{"two documents", head + napStep + "---\na: b\n", "x.yaml:9:1: a second document in one file; expected one runbook in each file"},
+		{"two documents", head + napStep + "---\na: b\n", "x.yaml:9:1: a second document in one file; expected one document in each file"},
 		{"no version", "mainSteps:\n" + napStep, "x.yaml:1:1: the document has no schemaVersion; expected schemaVersion: '0.3'"},
 		{"old version", strings.Replace(head, "0.3", "2.2", 1) + napStep, `x.yaml:1:16: schemaVersion is "2.2"; expected '0.3', an Automation runbook`},
 		{"no steps", "schemaVersion: '0.3'\n", "x.yaml:1:1: the document has no mainSteps; expected mainSteps: a list of steps"},
@@ -214,7 +214,7 @@ func TestParseHostile(t *testing.T) {
 		{"deep JSON", strings.Repeat(`{"a":`, 5_000), "nested too deeply"},
 		{"tags", "a: " + strings.Repeat("!x ", 50_000), ""},
 		{"anchors", strings.Repeat("&x ", 50_000) + "a", ""},
-		{"5 MB", head + napStep + "    description: " + strings.Repeat("x", 5<<20) + "\n", "at most 524288"},
+		{"5 MB", head + napStep + "    description: " + strings.Repeat("x", 5<<20) + "\n", "larger than 524288 bytes"},
 		{"10,000 steps", steps.String(), "too many values"},
 		{"1,001 steps", head + strings.Repeat(napStep, 1001), "mainSteps has 1001 steps; expected at most 1000"},
 	} {

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/knowngood/knowngood/internal/strictyaml"
 )
 
 // Type is the type of a parameter, a variable or an output.
@@ -127,7 +129,7 @@ func plain(v any) any {
 	case float32:
 		return float64(v)
 	case json.Number:
-		return number(v)
+		return strictyaml.Number(v)
 	}
 	return fmt.Sprint(v)
 }

@@ -1,5 +1,6 @@
 // Package strictyaml reads YAML files such that each error has its place: keys
-// that are not known, keys that are there twice, values of the wrong type.
+// that are not known, keys that are there twice, values of the wrong type. Decode
+// fills a Go value; Read gives the file's own values, each with its place.
 package strictyaml
 
 import (

@@ -93,23 +93,6 @@ func TestNamesThatDouble(t *testing.T) {
 	}
 }
 
-// YAML has a key in brackets only where a space follows its colon.
-func TestTypesInBrackets(t *testing.T) {
-	for text, want := range map[string]string{
-		"{a: [A::B::C]}": `{"a":["A::B::C"]}`,
-		"{a: [x, A::B, http://x, !Sub 'y', c:d]}": `{"a":["x","A::B","http://x",{"Fn::Sub":"y"},"c:d"]}`,
-		"[{a: [A::B], b: A::B}, A::B]":            `[{"a":["A::B"],"b":"A::B"},"A::B"]`,
-		"{a: [b: c, d : e]}":                      `{"a":[{"b":"c"},{"d":"e"}]}`,
-		"{a: [{b: A::B}, 'x::y']}":                `{"a":[{"b":"A::B"},"x::y"]}`,
-		"a: [A::B]\nb: {c: [A::B]}":               `{"a":["A::B"],"b":{"c":["A::B"]}}`,
-	} {
-		n, err := readNodes("f.yaml", []byte(text), origin{})
-		if err != nil || n.compact() != want {
-			t.Errorf("%s: have %v, %v", text, n.compact(), err)
-		}
-	}
-}
-
 func TestAllProblemsAtOnce(t *testing.T) {
 	_, err := Load("f.yaml", []byte(ruleA+"      RetryAttemptSeconds: 0\n      MaximumAutomaticAttempts: 0\n"), Inputs{})
 	if joined, ok := err.(interface{ Unwrap() []error }); !ok || len(joined.Unwrap()) != 2 {

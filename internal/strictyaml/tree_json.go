@@ -1,4 +1,4 @@
-package template
+package strictyaml
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 )
 
 // json reads JSON. Only its own decoder knows where a line with tabs begins.
-func (r *reader) json(data []byte) (*node, error) {
+func (r *reader) json(data []byte) (*Node, error) {
 	j := &jsonReader{reader: r, data: data, dec: json.NewDecoder(bytes.NewReader(data))}
 	j.dec.UseNumber()
 	n, err := j.value(1)
@@ -23,7 +23,7 @@ func (r *reader) json(data []byte) (*node, error) {
 			return n, nil
 		}
 		if err == nil {
-			err = errors.New("text after the end of the template")
+			err = errors.New("text after the end of the " + r.Noun)
 		}
 	}
 	var at *knowngood.FileError
@@ -36,7 +36,7 @@ func (r *reader) json(data []byte) (*node, error) {
 		p = j.position(syntax.Offset)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errors.New("the template ends too early")
+		err = errors.New("the " + r.Noun + " ends too early")
 	}
 	return nil, r.fail(p, err.Error(), "JSON")
 }
@@ -69,9 +69,9 @@ func (j *jsonReader) position(offset int64) knowngood.Position {
 	return j.place(j.line, j.col)
 }
 
-func (j *jsonReader) value(depth int) (*node, error) {
-	n := &node{pos: j.position(j.dec.InputOffset())}
-	if err := j.count(n.pos, depth); err != nil {
+func (j *jsonReader) value(depth int) (*Node, error) {
+	n := &Node{Pos: j.position(j.dec.InputOffset())}
+	if err := j.count(n.Pos, depth); err != nil {
 		return nil, err
 	}
 	t, err := j.dec.Token()
@@ -81,16 +81,16 @@ func (j *jsonReader) value(depth int) (*node, error) {
 	switch t := t.(type) {
 	case json.Delim:
 		if t == '[' {
-			n.kind = listNode
+			n.Kind = List
 			for j.dec.More() {
 				item, err := j.value(depth + 1)
 				if err != nil {
 					return nil, err
 				}
-				n.list = append(n.list, item)
+				n.List = append(n.List, item)
 			}
 		} else {
-			n.kind = mapNode
+			n.Kind = Map
 			seen := map[string]bool{}
 			for j.dec.More() {
 				pos := j.position(j.dec.InputOffset())
@@ -110,21 +110,22 @@ func (j *jsonReader) value(depth int) (*node, error) {
 				if err != nil {
 					return nil, err
 				}
-				n.fields = append(n.fields, field{name: name, pos: pos, value: value})
+				n.Fields = append(n.Fields, Field{Name: name, Pos: pos, Value: value})
 			}
 		}
 		_, err = j.dec.Token() // the closing bracket
 		return n, err
 	case json.Number:
-		n.scalar = number(t)
+		n.Scalar = Number(t)
 	default:
-		n.scalar = t
+		n.Scalar = t
 	}
 	return n, nil
 }
 
-// number is a JSON number as int64 where it fits, else as float64.
-func number(n json.Number) any {
+// Number is a JSON number as int64 where it fits, else as float64; one
+// that is too large for both stays text.
+func Number(n json.Number) any {
 	if i, err := strconv.ParseInt(string(n), 10, 64); err == nil {
 		return i
 	}
