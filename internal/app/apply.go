@@ -74,7 +74,7 @@ func approve(ctx context.Context, s Streams, o approveOptions, file string) erro
 			return approveFleet(ctx, s, o, file, fleet)
 		}
 	}
-	ses, err := o.open(ctx)
+	ses, err := o.connect(ctx)
 	if err != nil {
 		return err
 	}

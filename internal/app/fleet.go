@@ -274,7 +274,7 @@ const shownTargets = 30
 
 // approveFleet records a decision on each plan of a fleet.
 func approveFleet(ctx context.Context, s Streams, o approveOptions, file string, f *remedy.FleetPlan) error {
-	ses, err := o.open(ctx)
+	ses, err := o.connect(ctx)
 	if err != nil {
 		return err
 	}

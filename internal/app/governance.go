@@ -42,6 +42,9 @@ func (o *governanceOptions) register(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&o.params, "parameter", nil, "value for a parameter of the templates, as NAME=VALUE")
 }
 
+// asked says whether the user asked for any governance but the default.
+func (o governanceOptions) asked() bool { return len(o.paths)+len(o.packs)+len(o.params) > 0 }
+
 // governance is what the user asks for: the rules in force, and what remediates
 // them.
 type governance struct {

@@ -9,12 +9,14 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/internal/remedy"
+	"github.com/knowngood/knowngood/internal/rule"
 	"github.com/knowngood/knowngood/internal/runbook"
 )
 
@@ -339,18 +341,19 @@ func workRuns(ctx context.Context, s Streams, o runsWorkOptions) error {
 	if o.concurrency < 1 {
 		return knowngood.E(knowngood.Usage, "", "--concurrency %d: expected at least 1", o.concurrency)
 	}
-	ses, err := o.open(ctx)
+	ses, err := o.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer ses.store.Close()
-	g, err := o.load(ses.place)
-	if err != nil {
-		return err
+	judge := ses.judge(s, o.governanceOptions)
+	if o.asked() { // what is wrong in it is told at once
+		if _, _, err := judge(); err != nil {
+			return err
+		}
 	}
-	g.printNotes(s.Err)
 	fmt.Fprintf(s.Err, "account %s as %s, Region %s: working on runs that are due\n", ses.place.Account, ses.principal, ses.place.Region)
-	w := ses.worker(g, o.concurrency)
+	w := ses.worker(judge, o.concurrency)
 	w.Ended = func(id string, r remedy.Result, err error) {
 		if err != nil {
 			fmt.Fprintf(s.Err, "%s: %v\n", id, err)
@@ -358,23 +361,52 @@ func workRuns(ctx context.Context, s Streams, o runsWorkOptions) error {
 		}
 		fmt.Fprintf(s.Out, "%s %s %s\n", id, r.State, r.Message)
 	}
-	debug.FreeOSMemory() // reading the rules took more than working on runs will
+	debug.FreeOSMemory() // to begin took more than to wait will
 	return w.Run(ctx)
 }
 
+// judge gives what verifies the runs of findings: the session with the resource
+// types, and the governance. Both are read when they are first asked for, because
+// they take more memory than thousands of runs that wait.
+func (ses *session) judge(s Streams, o governanceOptions) func() (*session, *governance, error) {
+	type full struct {
+		*session
+		*governance
+	}
+	read := sync.OnceValues(func() (full, error) {
+		g, err := o.load(ses.place)
+		if err != nil {
+			return full{}, err
+		}
+		g.printNotes(s.Err)
+		with, err := ses.withInventory()
+		return full{with, g}, err
+	})
+	return func() (*session, *governance, error) {
+		f, err := read()
+		return f.session, f.governance, err
+	}
+}
+
 // worker goes on with runs of the session's account.
-func (ses *session) worker(g *governance, concurrency int) *remedy.Worker {
+func (ses *session) worker(judge func() (*session, *governance, error), concurrency int) *remedy.Worker {
 	return &remedy.Worker{
 		Runs: ses.store, Plans: ses.store, Queue: ses.store, Clock: ses.clock, Dead: isDead, Concurrency: concurrency,
 		For: func(plan *knowngood.Plan) (*remedy.Remediator, error) {
-			only := "" // what verifies a plan is the same in all Regions, unless a template names its own
-			if g.regional {
-				only = ses.place.Region
+			in, g, only := ses, &governance{rules: &rule.Set{}}, ""
+			if plan.Finding != "" {
+				var err error
+				if in, g, err = judge(); err != nil {
+					return nil, err
+				}
+				if g.regional { // else what verifies a plan is the same in all Regions
+					only = ses.place.Region
+				}
 			}
 			if err := ses.isFor("run "+plan.RunID, plan, only); err != nil {
 				return nil, err
 			}
-			return ses.in(plan.Place.Region).remediator(g, nil), nil
+			return in.in(plan.Place.Region).remediator(g, nil), nil
 		},
 	}
 }

@@ -101,6 +101,15 @@ func (o awsOptions) open(ctx context.Context) (*session, error) {
 	return newSession(ctx, cfg, knowngood.WallClock{}, o.storeOptions)
 }
 
+// connect is open for commands that read no resources.
+func (o awsOptions) connect(ctx context.Context) (*session, error) {
+	cfg, err := o.config(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newConnection(ctx, cfg, knowngood.WallClock{}, o.storeOptions)
+}
+
 // regionName is the form that the names of all partitions' Regions have. A Region
 // may be newer than the models, so that a list would not do.
 var regionName = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-\d{1,2}$`)
@@ -114,8 +123,20 @@ func endpoints(cfg awsapi.Config) []string {
 	return slices.AppendSeq(out, maps.Values(cfg.ServiceEndpoints))
 }
 
-// newSession finds out who calls where, and opens the store.
+// newSession is a connection that can read resources.
 func newSession(ctx context.Context, cfg awsapi.Config, clock knowngood.Clock, at storeOptions) (*session, error) {
+	s, err := newConnection(ctx, cfg, clock, at)
+	if err != nil {
+		return nil, err
+	}
+	if s, err = s.withInventory(); err != nil {
+		return nil, errors.Join(err, s.store.Close())
+	}
+	return s, nil
+}
+
+// newConnection finds out who calls where, and opens the store.
+func newConnection(ctx context.Context, cfg awsapi.Config, clock knowngood.Clock, at storeOptions) (*session, error) {
 	client, err := awsapi.New(cfg)
 	if err != nil {
 		return nil, err
@@ -135,15 +156,21 @@ func newSession(ctx context.Context, cfg awsapi.Config, clock knowngood.Clock, a
 	if s.content, err = remedy.LoadContent(library.FS); err != nil {
 		return nil, err
 	}
-	if s.types, err = inventory.LoadTypes(library.FS, cfg.Catalog); err != nil {
-		return nil, err
-	}
-	if s.rates, err = inventory.LoadRates(library.FS, cfg.Catalog); err != nil {
-		return nil, err
-	}
 	s.paced = !s.loopback
 	s.store, err = at.openStore(ctx)
 	return s, err
+}
+
+// withInventory gives the session with the resource types and their rates. They
+// bring the models of most services into memory.
+func (s *session) withInventory() (*session, error) {
+	full := *s
+	var err error
+	if full.types, err = inventory.LoadTypes(library.FS, s.catalog); err != nil {
+		return s, err
+	}
+	full.rates, err = inventory.LoadRates(library.FS, s.catalog)
+	return &full, err
 }
 
 // as is the client with a role's credentials, under a session policy unless that
