@@ -15,6 +15,7 @@ import (
 // are seconds since 1970) and bytes (base64), numbers and booleans become text
 // where the model wants text. Go's own kinds of integers, json.Number,
 // []string, []map[string]any and map[string]string become the general ones.
+// Members by botocore's other names get the model's, see MemberName.
 // What can't be converted, unknown members among them, stays as it is, for
 // Validate to name. The error says that the input is nested too deeply.
 func (o *Operation) Coerce(in map[string]any) (map[string]any, error) {
@@ -28,7 +29,7 @@ func (o *Operation) Coerce(in map[string]any) (map[string]any, error) {
 		}
 		return out.(map[string]any), nil
 	}
-	out, err := coerceStructure(o.Input, in, 0)
+	out, err := coerceStructure(o.Input, o.unalias(in), 0)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", o.Service.Name, o.Name, err)
 	}

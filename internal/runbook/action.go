@@ -104,6 +104,11 @@ var actions = map[string]action{
 	"aws:waitForAwsResourceProperty": waitProperty{},
 }
 
+// ownActions are actions that no page of AWS's has and that stand in documents
+// that AWS itself owns: AWSEC2-CloneInstanceAndUpgradeSQLServer,
+// AWS-InstallDistributorPackageOnAzure. A step with one fails when it is run here.
+var ownActions = []string{"aws:installDistributorPackageOnAzure", "aws:putServerUpgradeMetrics", "aws:shareSQLMedia"}
+
 // noCancelTarget are the actions that onCancel may not lead to, as AWS's
 // "Properties shared by all actions" has it.
 var noCancelTarget = []string{
@@ -206,7 +211,7 @@ func (c *checker) oneOf(s *Step, name string, choices ...string) {
 }
 
 // target reports the name of a step that does not exist, or that a step can't go
-// to: a loop is left through its end, or through onFailure and onCancel.
+// to: a step may lead out of the loops around it, and not into another.
 func (c *checker) target(pos knowngood.Position, s *Step, key, name string) {
 	to, ok := c.doc.Step(name)
 	if !ok || name != to.Name {
@@ -220,10 +225,10 @@ func (c *checker) target(pos knowngood.Position, s *Step, key, name string) {
 	if to.parent == s.parent {
 		return
 	}
-	for outer := s.parent; outer != nil && (key == "onFailure" || key == "onCancel"); outer = outer.parent {
+	for outer := s.parent; outer != nil; outer = outer.parent {
 		if outer.parent == to.parent {
 			return
 		}
 	}
-	c.add(pos, "a step of the same list", "step %s: %s names the step %s, which can't be gone to from inside or outside a loop", s.Name, key, excerpt(name))
+	c.add(pos, "a step of the same list, or of one around it", "step %s: %s names the step %s, which is inside another loop", s.Name, key, excerpt(name))
 }

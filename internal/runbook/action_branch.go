@@ -91,6 +91,12 @@ func checkCondition(c *checker, s *Step, n *node, also ...string) {
 	}
 }
 
+// outputs has the step that was chosen, which AWSSupport-TroubleshootWindowsUpdate
+// refers to.
+func (branch) outputs(*Step) []Output { return outputsOf(String, chosenStep) }
+
+const chosenStep = "NextStep"
+
 func (branch) arms(s *Step) []string {
 	var arms []string
 	add := func(name string) {

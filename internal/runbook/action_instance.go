@@ -12,15 +12,17 @@ import (
 // changeInstanceState is aws:changeInstanceState: a call that starts, stops or
 // terminates instances, unless CheckStateOnly is set, and then a wait for the
 // state. For running it also waits until the instances' checks are ok, as AWS
-// does.
+// does. FailOnUnexpectedStopped, which AWS's page doesn't have and
+// AWS-StartEC2Instance uses, fails the step instead of waiting for an instance that
+// was started and has stopped again.
 type changeInstanceState struct{}
 
 func (changeInstanceState) timeout() (standard, most time.Duration) { return time.Hour, 0 }
 
 func (changeInstanceState) check(c *checker, s *Step) {
-	c.members(s, []string{"InstanceIds", "DesiredState"}, []string{"CheckStateOnly", "Force", "AdditionalInfo"})
+	c.members(s, []string{"InstanceIds", "DesiredState"}, []string{"CheckStateOnly", "Force", "AdditionalInfo", "FailOnUnexpectedStopped"})
 	c.oneOf(s, "DesiredState", "running", "stopped", "terminated")
-	for _, name := range []string{"CheckStateOnly", "Force"} {
+	for _, name := range []string{"CheckStateOnly", "Force", "FailOnUnexpectedStopped"} {
 		if n := s.inputs.get(name); n != nil && n.text == nil {
 			if _, err := boolean(n.plain()); err != nil {
 				c.add(n.pos, "true or false", "step %s: %s is %s", s.Name, name, excerpt(text(n.plain())))
@@ -127,6 +129,11 @@ func (changeInstanceState) next(t *turn) move {
 		return done()
 	}
 	if desired != "terminated" && slices.ContainsFunc(states, func(s any) bool { return s == "terminated" || s == "shutting-down" }) {
+		return failf("the instances can't become %s: they are %s", desired, stateList(states))
+	}
+	// Right after the start "stopped" may be what was before it.
+	if strict, err := boolean(t.inputs["FailOnUnexpectedStopped"]); err == nil && strict == true && desired == "running" &&
+		slices.Contains(states, any("stopped")) && t.now.Sub(t.started) >= freshness {
 		return failf("the instances can't become %s: they are %s", desired, stateList(states))
 	}
 	return pollWait(t, fmt.Sprintf("the instances are %s, desired %s", stateList(states), desired))

@@ -112,13 +112,16 @@ func decided(d *DecisionBody) move {
 type pause struct{}
 
 func (pause) timeout() (standard, most time.Duration) { return approveTimeout, approveMost }
-func (pause) check(c *checker, s *Step)               { c.members(s, nil, nil) }
+
+// AWS's page has no inputs; its own runbooks write a Message.
+func (pause) check(c *checker, s *Step) { c.members(s, nil, []string{"Message"}) }
 
 func (pause) person() {}
 
 func (pause) next(t *turn) move {
 	if t.decision == nil {
-		return move{approve: &ApproveRequest{Step: t.step.Name, Min: 1, Message: t.step.Description, Deadline: t.due, Pause: true}}
+		message := text(t.inputs["Message"])
+		return move{approve: &ApproveRequest{Step: t.step.Name, Min: 1, Message: or(message, t.step.Description), Deadline: t.due, Pause: true}}
 	}
 	m := decided(t.decision)
 	if m.done != nil {

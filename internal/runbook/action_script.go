@@ -41,7 +41,7 @@ func (executeScript) check(c *checker, s *Step) {
 		case python && handler == nil:
 			c.add(s.Position, "Handler: the name of the function", "step %s: the input Handler is missing", s.Name)
 		case !python && handler != nil:
-			c.add(handler.pos, "", "step %s: PowerShell has no Handler", s.Name)
+			c.warn(handler.pos, "", "step %s: PowerShell has no Handler", s.Name)
 		}
 	}
 	script, attachment := s.inputs.get("Script"), s.inputs.get("Attachment")
@@ -54,7 +54,11 @@ func (executeScript) check(c *checker, s *Step) {
 		for _, a := range c.doc.files {
 			names = append(names, a.Name)
 		}
-		if !slices.Contains(names, name) {
+		switch {
+		case slices.Contains(names, name):
+		case len(names) == 0: // AWS makes files of what CreateDocument is given
+			c.warn(attachment.pos, "files: with its checksum", "step %s: the document has no files, so that the Attachment %s can't be checked and is not run", s.Name, excerpt(name))
+		default:
 			c.add(attachment.pos, "a name under files", "step %s: the Attachment %s is not among the document's files%s", s.Name, excerpt(name), near(name, names))
 		}
 	}

@@ -295,6 +295,7 @@ func (m *machine) turn() (*turn, error) {
 	if t.inputs, _ = inputs.(map[string]any); t.inputs == nil {
 		t.inputs = map[string]any{}
 	}
+	single(m.step.Action, t.inputs)
 	return t, nil
 }
 

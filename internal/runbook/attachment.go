@@ -68,7 +68,12 @@ func (p *docParser) files(n *node) {
 			p.add(f.pos, "checksums: {sha256: …}", "%s has no checksums", what)
 			continue
 		}
-		sum := strings.ToLower(p.str(sums.get("sha256"), what+": sha256"))
+		// AWS's pages have sha256, the documents that it publishes SHA256.
+		given := sums.get("sha256")
+		if given == nil {
+			given = sums.get("SHA256")
+		}
+		sum := strings.ToLower(p.str(given, what+": sha256"))
 		if !sha256Form.MatchString(sum) {
 			p.add(sums.pos, "sha256: 64 hexadecimal digits", "%s has the sha256 %s", what, excerpt(sum))
 			continue

@@ -49,8 +49,9 @@
 //   - A run executes at most [MaxStepRuns] steps, and as many again on a path
 //     that onFailure or onCancel began.
 //   - A step inside a loop that fails and has no onFailure of its own makes the
-//     loop fail, whose onFailure then applies. onFailure and onCancel of such a
-//     step may lead out of the loop. A loop is not tried again as a whole.
+//     loop fail, whose onFailure then applies. nextStep, a choice, onFailure and
+//     onCancel of such a step may lead out of the loop, which ends with it. A loop
+//     is not tried again as a whole.
 //   - A step that began something elsewhere, a command, an execution of Step
 //     Functions or another automation, stops it when it is cancelled or when its
 //     time is over.

@@ -45,6 +45,7 @@ type Parameter struct {
 	pos                          knowngood.Position
 	store                        string // default that is a value of Parameter Store
 	hasDefault, hasAllowedValues bool
+	sound                        bool // AllowedPattern compiles
 }
 
 // Required says whether a run has to be given a value.

@@ -237,12 +237,48 @@ func (c CallRequest) Fit(cat *awsapi.Catalog) (CallRequest, *awsapi.Operation, e
 	if err != nil {
 		return c, nil, err
 	}
-	in, err := op.Coerce(input.(map[string]any))
+	in, err := op.Coerce(unlist(op.Input, input).(map[string]any))
 	if err != nil {
 		return c, nil, err
 	}
 	c.Input = in
 	return c, op, nil
+}
+
+// unlist gives members that the model wants a single text, number or boolean for
+// the element of a list of one, as outputs are converted.
+func unlist(s *awsapi.Shape, v any) any {
+	if s == nil || s.Is(awsapi.Document) {
+		return v
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, item := range v {
+			out[name] = item
+			switch member := s.Member(name); {
+			case s.Type == awsapi.Map:
+				out[name] = unlist(s.Elem.Shape, item)
+			case s.Type == awsapi.Structure && member != nil:
+				out[name] = unlist(member.Shape, item)
+			}
+		}
+		return out
+	case []any:
+		switch s.Type {
+		case awsapi.List:
+			out := make([]any, len(v))
+			for i, item := range v {
+				out[i] = unlist(s.Elem.Shape, item)
+			}
+			return out
+		case awsapi.String, awsapi.Integer, awsapi.Long, awsapi.Float, awsapi.Double, awsapi.Boolean:
+			if len(v) == 1 && scalar(v[0]) {
+				return v[0]
+			}
+		}
+	}
+	return v
 }
 
 // blobs makes text bytes where the model wants bytes: what a document has is the

@@ -305,6 +305,9 @@ func (m *machine) ends(e knowngood.LogEntry, b StepEndedBody, inside *leaving) e
 	if s.body == nil || b.Outputs != nil {
 		m.outputs[s.Name] = b.Outputs
 	}
+	if _, ok := s.run.(branch); ok && b.Status == StepSuccess {
+		m.outputs[s.Name] = map[string]any{chosenStep: b.NextStep}
+	}
 	for name, v := range b.Variables {
 		if m.doc.variable(name) == nil {
 			return fmt.Errorf("the document has no variable %q", name)

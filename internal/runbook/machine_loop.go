@@ -130,11 +130,15 @@ func (m *machine) outer() (machine, *leaving) {
 // leaves says how the end of a step inside a loop ends the loop, nil when the
 // loop goes on. inside is how the step, a loop itself, was ended from inside.
 func (m *machine) leaves(s *Step, b StepEndedBody, inside *leaving) *leaving {
-	if b.Status == StepSuccess || m.continues(s, b.Status, b.Failure) && b.NextStep == s.following {
-		return nil
-	}
-	if next, ok := m.doc.Step(b.NextStep); ok && next.parent == s.parent {
+	next, ok := m.doc.Step(b.NextStep)
+	if ok && next.parent == s.parent {
 		return nil // a way inside the loop
+	}
+	if b.Status == StepSuccess || m.continues(s, b.Status, b.Failure) && b.NextStep == s.following {
+		if !ok {
+			return nil // the end of the round
+		}
+		return &leaving{status: StepSuccess, by: m.at, next: b.NextStep}
 	}
 	l := &leaving{status: b.Status, by: m.at, next: b.NextStep}
 	_, explicit := s.keys["onFailure"]
@@ -148,11 +152,15 @@ func (m *machine) leaves(s *Step, b StepEndedBody, inside *leaving) *leaving {
 	return l
 }
 
-// leave ends the innermost loop as a step inside has decided. That step's
-// onFailure is the loop's too; where it has none, the loop's own applies.
+// leave ends the innermost loop as a step inside has decided, by going to a step
+// outside or by its failure. That step's onFailure is the loop's too; where it has
+// none, the loop's own applies.
 func (m *machine) leave() (Next, error) {
 	up, l := m.outer()
 	n := Next{Step: up.at, Attempt: up.attempt}
+	if l.status == StepSuccess {
+		return up.entry(n, knowngood.EntryStepEnded, StepEndedBody{Status: StepSuccess, NextStep: l.next, Recovery: m.recovery})
+	}
 	f := &Failure{Message: fmt.Sprintf("step %s %s", l.by, strings.TrimSuffix(strings.TrimSpace(statusText[l.status]), ":")), Code: l.code, Drift: l.drift}
 	if l.next == End && !l.abort && l.status != StepCancelled {
 		return up.end(n, l.status, f)

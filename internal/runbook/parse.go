@@ -19,6 +19,7 @@ func Parse(file string, data []byte) (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
+	root = root.given()
 	d := &Document{File: file, SHA256: hash(data), index: map[string]int{}}
 	p := &docParser{checker{doc: d}}
 	p.document(root)
@@ -83,6 +84,10 @@ func (p *docParser) str(n *node, what string) string {
 }
 
 func (p *docParser) document(root *node) {
+	if n := root.get("executableRunBooks"); n != nil {
+		p.add(n.pos, "an Automation runbook", "the document is a change template, which a request of Change Manager runs")
+		return
+	}
 	if !p.object(root, "the document", "schemaVersion", "description", "assumeRole", "parameters", "variables", "mainSteps", "outputs", "files") {
 		return
 	}
@@ -121,23 +126,32 @@ func emptyOr(n *node) string {
 	return n.what()
 }
 
-// templates compiles the references in all texts below a node.
-func (p *docParser) templates(n *node) {
+// templates compiles the references in all texts below a node. A text of several
+// lines, such as a template's or an instance's user data, is a program's too, in
+// which other braces than references are its own.
+func (p *docParser) templates(n *node) { p.texts(n, false) }
+
+// texts is templates; commands says that each text is a program's.
+func (p *docParser) texts(n *node, commands bool) {
 	if n == nil {
 		return
 	}
 	if s, ok := n.scalar.(string); ok && n.kind == scalarNode {
 		t, err := parseTemplate(s)
-		if err != nil {
+		switch {
+		case err == nil:
+			n.text = t
+		case commands || strings.Contains(s, "\n"):
+			n.text = parseProgram(s)
+		default:
 			p.add(n.pos, "{{ Parameter }}, {{ Step.Output }}, {{ variable:Name }} or {{ global:REGION }}", "%s", oneLine(err))
 		}
-		n.text = t
 	}
 	for _, item := range n.list {
-		p.templates(item)
+		p.texts(item, commands)
 	}
 	for _, f := range n.fields {
-		p.templates(f.value)
+		p.texts(f.value, commands)
 	}
 }
 
@@ -184,6 +198,17 @@ func (p *docParser) bool(n *node, what string, standard bool) bool {
 		return standard
 	}
 	return v.(bool)
+}
+
+// given is a map without the members that are null: a key with nothing after it
+// says nothing.
+func (n *node) given() *node {
+	if n.kind != mapNode {
+		return n
+	}
+	out := *n
+	out.fields = slices.DeleteFunc(slices.Clone(n.fields), func(f field) bool { return f.value.kind == scalarNode && f.value.scalar == nil })
+	return &out
 }
 
 func (p *docParser) outputRefs(n *node) {
@@ -325,6 +350,7 @@ func (p *docParser) step(n *node) *Step {
 	if !p.object(n, "a step", stepKeys...) {
 		return nil
 	}
+	n = n.given()
 	s := &Step{
 		Name:     p.str(n.get("name"), "name"),
 		Position: n.pos,
@@ -394,6 +420,8 @@ func (p *docParser) inputs(s *Step) {
 		case s.Action == "aws:loop" && f.name == "Steps":
 		case s.Action == scriptAction && f.name == "Script":
 			p.program(f.value)
+		case s.Action == "aws:runCommand" && f.name == "Parameters":
+			p.texts(f.value, true)
 		default:
 			p.templates(f.value)
 		}
@@ -470,8 +498,8 @@ func (p *docParser) outputs(s *Step, n *node) {
 			Type:     p.typeOf(item.get("Type"), what, false, String),
 			pos:      item.pos,
 		}
-		if !nameForm.MatchString(o.Name) {
-			p.add(item.pos, "Name: letters, digits, _, - and .", "%s has the name %s", what, excerpt(o.Name))
+		if !outputForm.MatchString(o.Name) {
+			p.add(item.pos, "Name: letters, digits, _, -, . and spaces between them", "%s has the name %s", what, excerpt(o.Name))
 			continue
 		}
 		if slices.ContainsFunc(s.Outputs, func(other Output) bool { return other.Name == o.Name }) {

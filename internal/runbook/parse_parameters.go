@@ -33,6 +33,7 @@ func (p *docParser) parameters(n *node) {
 			MinItems:       p.integer(f.value.get("minItems"), what+": minItems"),
 			MaxItems:       p.integer(f.value.get("maxItems"), what+": maxItems"),
 			pos:            f.pos,
+			sound:          true,
 		}
 		if param.Type == "" && f.value.get("type") == nil {
 			p.add(f.pos, "type: "+strings.Join(typeNames, ", "), "%s has no type", what)
@@ -40,6 +41,7 @@ func (p *docParser) parameters(n *node) {
 		if n := f.value.get("allowedPattern"); n != nil {
 			if _, err := pattern.Compile(param.AllowedPattern); err != nil {
 				p.add(n.pos, "a regular expression", "%s: %v", what, err)
+				param.sound = false
 			}
 		}
 		if n := f.value.get("allowedValues"); n != nil {
@@ -57,10 +59,16 @@ func (p *docParser) parameters(n *node) {
 	}
 }
 
-// parameterDefault checks a default as if it had been given. An empty one
-// means "nothing given" to most authors and is let through.
+// parameterDefault reads a default. One that could not be given is told of: AWS
+// takes it, and its own runbooks have such, to mark a value that has to be
+// replaced, or one that only the runbook itself uses. An empty one means "nothing
+// given" to most authors.
 func (p *docParser) parameterDefault(param *Parameter, n *node) {
 	v := n.plain()
+	if v == nil { // default: with nothing after it
+		param.Default = param.Type.zero()
+		return
+	}
 	if s, ok := v.(string); ok && storeForm.MatchString(s) {
 		param.hasDefault, param.store = false, s
 		return
@@ -69,12 +77,14 @@ func (p *docParser) parameterDefault(param *Parameter, n *node) {
 		return
 	}
 	value, err := param.read(v)
-	if err == nil && !empty(value) {
-		err = param.accept(value)
-	}
 	if err != nil {
 		p.add(n.pos, "a default that the parameter allows", "parameter %s: %v", param.Name, err)
 		return
+	}
+	if !empty(value) && param.sound {
+		if err := param.accept(value); err != nil {
+			p.warn(n.pos, "a default that the parameter allows", "parameter %s: %v", param.Name, err)
+		}
 	}
 	param.Default = value
 }

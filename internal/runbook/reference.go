@@ -55,7 +55,7 @@ func ParseReference(s string) (Reference, error) {
 			return Reference{Kind: RefParameter, Name: s}, nameError(s, s)
 		}
 		step, output = strings.TrimSpace(step), strings.TrimSpace(output)
-		return Reference{Kind: RefOutput, Step: step, Name: output}, errors.Join(nameError(s, step), nameError(s, output))
+		return Reference{Kind: RefOutput, Step: step, Name: output}, errors.Join(nameError(s, step), formError(outputForm, s, output))
 	case prefix == "variable":
 		return Reference{Kind: RefVariable, Name: rest}, nameError(s, rest)
 	case prefix == "automation" || prefix == "global":
@@ -71,10 +71,17 @@ func ParseReference(s string) (Reference, error) {
 	return Reference{}, fmt.Errorf("%q is no reference", s)
 }
 
-var nameForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,256}$`)
+// nameForm is the form of a name, outputForm that of an output's: AWS's own
+// runbooks have outputs such as "How to terminate resource".
+var (
+	nameForm   = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,256}$`)
+	outputForm = regexp.MustCompile(`^[A-Za-z0-9_.-]([A-Za-z0-9_. -]{0,254}[A-Za-z0-9_.-])?$`)
+)
 
-func nameError(whole, name string) error {
-	if nameForm.MatchString(name) {
+func nameError(whole, name string) error { return formError(nameForm, whole, name) }
+
+func formError(form *regexp.Regexp, whole, name string) error {
+	if form.MatchString(name) {
 		return nil
 	}
 	return fmt.Errorf("%q is no reference", whole)

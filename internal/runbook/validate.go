@@ -13,15 +13,16 @@ import (
 // Validate reports, in the order of their places, what Parse can't see:
 // actions that do not exist or are not run by this version, services,
 // operations and inputs that the models do not have, references to what does
-// not exist or can't have run before, steps that nothing leads to, circles
-// without an end, onCancel where AWS does not allow it. It returns nil for a
-// document that can be run.
+// not exist, circles without an end, onCancel where AWS does not allow it. It
+// returns nil for a document that can be run.
 func (d *Document) Validate(cat *awsapi.Catalog) []*knowngood.FileError {
 	problems, _ := d.lint(cat)
 	return problems
 }
 
-// Lint is Validate, and gives besides what can be run but is probably not meant.
+// Lint is Validate, and gives besides what can be run but is probably not meant,
+// and what AWS runs too: references to what can't have run before, steps that
+// nothing leads to, lists for single values, limits above AWS's.
 func (d *Document) Lint(cat *awsapi.Catalog) (problems, warnings []*knowngood.FileError) {
 	return d.lint(cat)
 }
@@ -59,6 +60,9 @@ type validator struct {
 func (v *validator) action(s *Step) {
 	switch {
 	case s.run != nil:
+	case slices.Contains(ownActions, s.Action):
+		v.warn(s.keys["action"], "", "step %s: %s is an action of AWS's own documents, and is not run here", s.Name, s.Action)
+		return
 	default:
 		v.add(s.keys["action"], "an action of SSM Automation", "step %s: there is no action %s%s", s.Name, excerpt(s.Action), near(s.Action, actionNames()))
 		return
@@ -90,17 +94,17 @@ func (v *validator) call(s *Step, site callSite) {
 		v.add(place(s, site.atOperation), "", "step %s: %s:%s answers with an event stream, which can't be awaited", s.Name, service.Name, op.Name)
 	}
 	if site.input != nil {
-		m := &modelCheck{v: v, s: s, op: service.Name + ":" + op.Name}
+		m := &modelCheck{v: v, s: s, op: service.Name + ":" + op.Name, operation: op}
 		m.structure(op.Input, site.input, "", site.skip)
 	}
 }
 
 // serviceOf finds a service by the name in a document. Botocore's names are in
-// lower case; AWS's own runbooks write SQS as well.
+// lower case; AWS's own runbooks write "SQS" and "logs " as well.
 func serviceOf(cat *awsapi.Catalog, name string) (*awsapi.Service, error) {
 	service, err := cat.Service(name)
 	if err != nil {
-		if lower, err := cat.Service(strings.ToLower(name)); err == nil {
+		if lower, err := cat.Service(strings.ToLower(strings.TrimSpace(name))); err == nil {
 			return lower, nil
 		}
 	}
@@ -213,7 +217,7 @@ func (v *validator) output(s *Step, where string, r placedRef) {
 		v.before = reachability(v.doc)
 	}
 	if !v.before[s.number][from.number] {
-		v.add(r.at.pos, "a step that runs before "+s.Name, "%s: {{ %s }}: step %s can't have run before it", where, r.Reference, from.Name)
+		v.warn(r.at.pos, "a step that runs before "+s.Name, "%s: {{ %s }}: step %s can't have run before it", where, r.Reference, from.Name)
 	}
 }
 
@@ -292,7 +296,7 @@ func (v *validator) flow() {
 	}
 	for i, s := range d.steps {
 		if !reached[i] {
-			v.add(s.Position, "", "no way leads to step %s", s.Name)
+			v.warn(s.Position, "", "no way leads to step %s", s.Name)
 		}
 	}
 	// A step ends if an end is among its arms, or a step that ends is; the

@@ -12,9 +12,10 @@ import (
 // with the operation's model. Values that are references are checked by their
 // type only.
 type modelCheck struct {
-	v  *validator
-	s  *Step
-	op string
+	v         *validator
+	s         *Step
+	op        string
+	operation *awsapi.Operation
 }
 
 func (m *modelCheck) structure(shape *awsapi.Shape, n *node, path string, skip []string) {
@@ -28,13 +29,19 @@ func (m *modelCheck) structure(shape *awsapi.Shape, n *node, path string, skip [
 			names = append(names, shape.Members[i].Name)
 		}
 	}
+	given := map[string]bool{}
 	for _, f := range n.fields {
 		if slices.Contains(skip, f.name) {
 			continue
 		}
+		name := f.name
+		if path == "" {
+			name = m.operation.MemberName(name)
+		}
+		given[name] = true
 		var member *awsapi.Member
 		if shape != nil {
-			member = shape.Member(f.name)
+			member = shape.Member(name)
 		}
 		if member == nil {
 			want := "one of " + strings.Join(names, ", ")
@@ -51,7 +58,7 @@ func (m *modelCheck) structure(shape *awsapi.Shape, n *node, path string, skip [
 	}
 	for i := range shape.Members {
 		// The client makes an idempotency token where there is none.
-		if member := &shape.Members[i]; member.Is(awsapi.Required) && !member.Is(awsapi.IdempotencyToken) && n.get(member.Name) == nil {
+		if member := &shape.Members[i]; member.Is(awsapi.Required) && !member.Is(awsapi.IdempotencyToken) && !given[member.Name] {
 			m.v.add(n.pos, member.Name, "step %s: %s needs the input %s%s", m.s.Name, m.op, strings.TrimPrefix(path+".", "."), member.Name)
 		}
 	}
@@ -96,6 +103,11 @@ func (m *modelCheck) value(shape *awsapi.Shape, n *node, path string) {
 		for i, item := range n.list {
 			m.value(shape.Elem.Shape, item, fmt.Sprintf("%s[%d]", path, i))
 		}
+		return
+	}
+	if n.kind == listNode && len(n.list) == 1 {
+		m.v.warn(n.pos, "a single value", "step %s: %s%s is a list of one", m.s.Name, m.op, path)
+		m.value(shape, n.list[0], path)
 		return
 	}
 	if n.kind != scalarNode {
@@ -148,8 +160,14 @@ func (m *modelCheck) reference(shape *awsapi.Shape, n *node, path string) {
 		fits = t == StringMap
 	case awsapi.List:
 		fits = t == StringList || t == MapList
-	default:
+	case awsapi.Blob, awsapi.Timestamp:
 		fits = t != MapList && t != StringMap && t != StringList
+	default:
+		if t == StringList {
+			m.v.warn(n.pos, "a single value, or a list of one", "step %s: %s%s is a %s", m.s.Name, m.op, path, t)
+			return
+		}
+		fits = t != MapList && t != StringMap
 	}
 	if !fits && t != "" {
 		m.v.add(n.pos, "a "+shapeWord(shape), "step %s: %s%s is a %s", m.s.Name, m.op, path, t)

@@ -1,11 +1,13 @@
 package runbook
 
+import "slices"
+
 // inputTypes are the types of inputs that are the actions' own, as AWS's pages
 // give them; those of calls are the models'. An input that is not here takes
 // anything.
 var inputTypes = map[string]map[string]Type{
 	"aws:approve":             {"Approvers": StringList, "NotificationArn": String, "Message": String, "MinRequiredApprovals": Integer},
-	"aws:changeInstanceState": {"InstanceIds": StringList, "DesiredState": String, "CheckStateOnly": Boolean, "Force": Boolean, "AdditionalInfo": String},
+	"aws:changeInstanceState": {"InstanceIds": StringList, "DesiredState": String, "CheckStateOnly": Boolean, "Force": Boolean, "AdditionalInfo": String, "FailOnUnexpectedStopped": Boolean},
 	"aws:copyImage": {
 		"SourceImageId": String, "SourceRegion": String, "ImageName": String, "ImageDescription": String, "Encrypted": Boolean, "KmsKeyId": String, "ClientToken": String,
 	},
@@ -57,7 +59,9 @@ func (v *validator) types(s *Step) {
 }
 
 // takes says whether an input of a type takes a value of another: text, numbers
-// and booleans stand for each other, text may be a list of one or spell a map.
+// and booleans stand for each other, text may be a list of one or spell a map. A
+// list may have one element, which then stands for it: AWS-UpdateLinuxAmi makes an
+// image of {{ launchInstance.InstanceIds }}.
 func takes(want, is Type) bool {
 	switch want {
 	case StringList:
@@ -67,5 +71,14 @@ func takes(want, is Type) bool {
 	case StringMap:
 		return is == StringMap || is == String
 	}
-	return is != StringList && is != MapList && is != StringMap
+	return is != MapList && is != StringMap
+}
+
+// single gives inputs that take one value the element of a list of one.
+func single(action string, inputs map[string]any) {
+	for name, want := range inputTypes[action] {
+		if list, ok := inputs[name].([]any); ok && len(list) == 1 && slices.Contains([]Type{String, Integer, Boolean}, want) {
+			inputs[name] = list[0]
+		}
+	}
 }

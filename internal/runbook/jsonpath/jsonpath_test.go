@@ -73,6 +73,8 @@ func TestEval(t *testing.T) {
 		{"$.Volumes[0].Iops", "null"},
 		{"$.Volumes[0].Encrypted", "false"},
 		{"$['Key with space']['a.b']", "1"},
+		{"$.'Key with space'.'a.b'", "1"},
+		{`$."Key with space".c[0]`, "1"},
 		{"$.Volumes[7]", ""},
 		{"$.Volumes[-4]", ""},
 		{"$.Nothing", ""},

@@ -133,6 +133,14 @@ func (s *scanner) rest(p *Path) error {
 				}
 				break
 			}
+			if c := s.peek(); c == '\'' || c == '"' { // .'a.b', which AWS's runbooks write for ['a.b']
+				name, err := s.quoted()
+				if err != nil {
+					return err
+				}
+				seg.kind, seg.names = segNames, []string{name}
+				break
+			}
 			name, err := s.name()
 			if err != nil {
 				return err

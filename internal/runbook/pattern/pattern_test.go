@@ -18,6 +18,14 @@ func TestMatch(t *testing.T) {
 		{`^(?=.*[0-9])[a-z0-9]+$`, "abc1", true},
 		{`^(?=.*[0-9])[a-z0-9]+$`, "abc", false},
 		{`(a)\1`, "xaax", true},
+		// More repeats than RE2 takes, and escapes of Java's, as AWS's runbooks have them.
+		{`^[a-z_\_\-]{1,1024}$`, "a_-b", true},
+		{`^[a-z_\_\-]{1,1024}$`, "a.b", false},
+		{`^(?!aws\/)[0-9A-Za-z\-\_\/#.]{1,512}$`, "a_b/c", true},
+		{`^(?!aws\/)[0-9A-Za-z\-\_\/#.]{1,512}$`, "aws/c", false},
+		{`^[\u0020-\uD7FF\uE000-\uFFFD\uD800\uDC00-\uDBFF\uDFFF\r\n\t]*$`, "group é 𝄞\n", true},
+		{`^[\u0020-\uD7FF\uE000-\uFFFD\uD800\uDC00-\uDBFF\uDFFF\r\n\t]*$`, "\a", false},
+		{`^\u002a+\\u$`, `**\u`, true},
 	} {
 		p, err := Compile(c.expr)
 		if err != nil {
