@@ -179,6 +179,7 @@ type stage struct {
 	began      int             // calls before the first step
 	events     []sandbox.Event // that came about in this step
 	report     *scanReport
+	plan       *knowngood.Plan // the last one
 	result     *remedy.Result
 	failed     error // of the last step
 }
@@ -189,20 +190,27 @@ var trialTime = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
 // perform carries a trial out and gives everything that is not as it must be. The
 // error says that the trial itself could not be made.
 func (t trial) perform(ctx context.Context, dir, state string) (wrong []string, err error) {
-	s := &stage{trial: t, dir: dir, clock: sandbox.NewClock(trialTime), answers: map[string]any{}}
+	return t.stage(dir).perform(ctx, state)
+}
+
+func (t trial) stage(dir string) *stage {
+	return &stage{trial: t, dir: dir, clock: sandbox.NewClock(trialTime), answers: map[string]any{}}
+}
+
+func (s *stage) perform(ctx context.Context, state string) (wrong []string, err error) {
 	if err := s.open(ctx, state); err != nil {
 		return nil, err
 	}
 	defer s.ses.store.Close()
 	s.began = len(s.box.Calls())
-	for i, step := range t.When {
+	for i, step := range s.When {
 		s.failed = nil
 		if err := s.take(ctx, step); err != nil {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
 			s.failed = err
-			if i < len(t.When)-1 || t.Then.Error == "" {
+			if i < len(s.When)-1 || s.Then.Error == "" {
 				return []string{fmt.Sprintf("step %d: %v", i+1, err)}, nil
 			}
 		}
@@ -392,11 +400,11 @@ func (s *stage) fix(ctx context.Context, step trialStep) error {
 	if err != nil {
 		return err
 	}
-	plan, err := s.ses.planFinding(ctx, s.g, found[0])
+	s.plan, err = s.ses.planFinding(ctx, s.g, found[0])
 	if err != nil || step.Plan != "" {
 		return err
 	}
-	return s.apply(ctx, plan, step)
+	return s.apply(ctx, step)
 }
 
 func (s *stage) run(ctx context.Context, step trialStep) error {
@@ -413,19 +421,20 @@ func (s *stage) run(ctx context.Context, step trialStep) error {
 		return err
 	}
 	key := knowngood.ResourceKey{Account: s.ses.place.Account, Region: s.ses.place.Region, ID: name}
-	plan, err := s.ses.remediator(s.g, nil).Plan(ctx, s.ses.place, book, params, key, nil)
+	s.plan, err = s.ses.remediator(s.g, nil).Plan(ctx, s.ses.place, book, params, key, nil)
 	if err != nil {
 		return err
 	}
-	return s.apply(ctx, plan, step)
+	return s.apply(ctx, step)
 }
 
-func (s *stage) apply(ctx context.Context, plan *knowngood.Plan, step trialStep) error {
+// apply carries out the last plan.
+func (s *stage) apply(ctx context.Context, step trialStep) error {
 	var decisions []knowngood.Approval
 	if step.Approve == nil || *step.Approve {
-		decisions = []knowngood.Approval{{PlanHash: plan.Hash, RunID: plan.RunID, By: "test", Approved: true, Incomplete: true, Time: s.clock.Now()}}
+		decisions = []knowngood.Approval{{PlanHash: s.plan.Hash, RunID: s.plan.RunID, By: "test", Approved: true, Incomplete: true, Time: s.clock.Now()}}
 	}
-	result, err := s.ses.remediator(s.g, nil).Apply(ctx, plan, decisions, knowngood.Retry{})
+	result, err := s.ses.remediator(s.g, nil).Apply(ctx, s.plan, decisions, knowngood.Retry{})
 	s.result = &result
 	return err
 }

@@ -104,6 +104,13 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 		}
 		return nil, &knowngood.Error{Kind: knowngood.Invalid, Op: "validate " + book.Ref.Name, Err: errors.Join(all...)}
 	}
+	// The role may hang on what Parameter Store has, so that is read without it.
+	params, err := book.Document.WithStore(ctx, params, func(ctx context.Context, name string) (any, error) {
+		return runbook.StoreValue(ctx, r.As("", "plan", ""), name, awsapi.Region(place.Region))
+	})
+	if err != nil {
+		return nil, err
+	}
 	bound, err := book.Document.BindParameters(params)
 	if err != nil {
 		return nil, err

@@ -95,7 +95,9 @@ func describeConfigs(c *call) (map[string]any, error) {
 		}
 	}
 	return records(c, "LaunchConfigurations", found, func(e held[launchConfig]) any {
-		out := maps.Clone(object(e.v.Input))
+		// What wasn't given is described as empty.
+		out := object{"KernelId": "", "RamdiskId": "", "UserData": "", "BlockDeviceMappings": []any{}, "ClassicLinkVPCSecurityGroups": []any{}}
+		maps.Copy(out, e.v.Input)
 		out["LaunchConfigurationName"], out["CreatedTime"] = e.id, e.v.Created
 		out["LaunchConfigurationARN"] = c.arnOf("autoscaling", "launchConfiguration:"+e.v.ID+":launchConfigurationName/"+e.id)
 		return out

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -367,7 +368,7 @@ func modifySnapshotAttribute(c *call) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if name := c.str("Attribute"); name != "" && name != "createVolumePermission" {
+	if name := c.str("Attribute"); name != "" && !strings.EqualFold(name, "createVolumePermission") {
 		return nil, failure(400, "InvalidParameterValue", "Value (%s) for parameter attribute is invalid. Only createVolumePermission can be modified.", name)
 	}
 	p, err := c.permissions("CreateVolumePermission")

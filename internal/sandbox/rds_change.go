@@ -53,6 +53,12 @@ func modifyDBInstance(c *call) (map[string]any, error) {
 	if c.bool("ApplyImmediately") {
 		start = c.now.Add(dbNotice)
 	}
+	// What makes an instance public or private is set at once, and the instance is
+	// "modifying" for a moment: AWS's own runbook waits for that.
+	if v, given := atOnce["PubliclyAccessible"]; given && v != d.Settings["PubliclyAccessible"] {
+		r.change(c.now.Add(dbNotice), func(d *dbInstance) { d.Status = "modifying" })
+		r.change(c.now.Add(dbNotice+dbChange), func(d *dbInstance) { d.Status = "available" })
+	}
 	c.applyLater(r, start)
 	return object{"DBInstance": c.dbOut(id, r, c.now)}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,6 +34,7 @@ type subscription struct {
 var (
 	topicName            = patternOf(`^[A-Za-z0-9_-]{1,256}$|^[A-Za-z0-9_-]{1,251}\.fifo$`)
 	topicSettings        = []string{"ArchivePolicy", "ContentBasedDeduplication", "DeliveryPolicy", "DisplayName", "FifoThroughputScope", "FifoTopic", "KmsMasterKeyId", "Policy", "SignatureVersion", "TracingConfig"}
+	deliveryLogging      = patternOf(`^(HTTP|Firehose|Lambda|Application|SQS)((Success|Failure)FeedbackRoleArn|SuccessFeedbackSampleRate)$`)
 	subscriptionSettings = []string{"DeliveryPolicy", "FilterPolicy", "FilterPolicyScope", "RawMessageDelivery", "RedrivePolicy", "ReplayPolicy", "SubscriptionRoleArn"}
 	snsProtocols         = []string{"application", "email", "email-json", "firehose", "http", "https", "lambda", "sms", "sqs"}
 )
@@ -82,8 +84,13 @@ func (c *call) defaultTopicPolicy(name string) string {
 
 func checkTopic(attributes map[string]string) error {
 	for _, k := range sorted(attributes) {
-		if !slices.Contains(topicSettings, k) {
+		if !slices.Contains(topicSettings, k) && !deliveryLogging.MatchString(k) {
 			return snsInvalid("AttributeName")
+		}
+		if strings.HasSuffix(k, "SampleRate") {
+			if n, err := strconv.Atoi(attributes[k]); err != nil || n < 0 || n > 100 {
+				return snsInvalid("%s: must be from 0 to 100", k)
+			}
 		}
 		if k == "Policy" && attributes[k] != "" {
 			if _, err := iampolicy.Parse(attributes[k], iampolicy.Resource); err != nil {
