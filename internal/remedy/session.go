@@ -28,9 +28,9 @@ type Narrowing struct {
 func toReads(book *Runbook, catalog *awsapi.Catalog, partition string) (Narrowing, error) {
 	s := newSession(catalog)
 	for _, c := range book.Document.Calls(catalog) {
-		class := c.Operation.Class()
+		class := classOf(c.Operation, nil)
 		sensitive := slices.Contains(book.Entry.SensitiveReads, c.Operation.Service.Name+":"+c.Operation.Name)
-		if class == awsapi.Read || class == awsapi.SensitiveRead && sensitive {
+		if class == knowngood.Read || class == knowngood.SensitiveRead && sensitive {
 			s.need(c.Operation, nil)
 		}
 	}
@@ -39,7 +39,7 @@ func toReads(book *Runbook, catalog *awsapi.Catalog, partition string) (Narrowin
 	}
 	for _, name := range book.Entry.SensitiveReads {
 		service, operation, _ := strings.Cut(name, ":")
-		if op, err := catalog.Operation(service, operation); err == nil {
+		if op, err := catalog.Operation(service, operation); err == nil && !acts(op) {
 			s.need(op, nil)
 		}
 	}
