@@ -88,12 +88,22 @@ func StaticCredentials(accessKeyID, secret, session string) aws.CredentialsProvi
 	return credentials.NewStaticCredentialsProvider(accessKeyID, secret, session)
 }
 
+// RoleSession is how a role is assumed.
+type RoleSession struct {
+	Name       string // 2 to 64 characters; shows in CloudTrail
+	ExternalID string // "": none
+	// Policy, a document of at most 2,048 characters, and PolicyARNs, of at most 10
+	// managed policies, narrow the session: it may do what the role may and one of
+	// these allows as well. Without any it may all that the role may.
+	Policy     string
+	PolicyARNs []string
+}
+
 // AssumeRole is a client with the credentials of a role, which this client
-// assumes when they are first needed and again before they expire. externalID and
-// policy, a session policy, may be empty. The retries of the new client are
-// budgeted for the role's account.
-func (c *Client) AssumeRole(arn, sessionName, externalID, policy string) *Client {
-	role := c.WithCredentials(aws.NewCredentialsCache(roleProvider{c, arn, sessionName, externalID, policy}, func(o *aws.CredentialsCacheOptions) {
+// assumes when they are first needed and again before they expire. The retries of
+// the new client are budgeted for the role's account.
+func (c *Client) AssumeRole(arn string, s RoleSession) *Client {
+	role := c.WithCredentials(aws.NewCredentialsCache(roleProvider{c, arn, s}, func(o *aws.CredentialsCacheOptions) {
 		o.ExpiryWindow = 5 * time.Minute
 	}))
 	if parts := strings.Split(arn, ":"); len(parts) > 4 {
@@ -104,18 +114,26 @@ func (c *Client) AssumeRole(arn, sessionName, externalID, policy string) *Client
 
 // roleProvider gets a role's credentials.
 type roleProvider struct {
-	client                           *Client
-	arn, session, externalID, policy string
+	client  *Client
+	arn     string
+	session RoleSession
 }
 
 // Retrieve implements aws.CredentialsProvider.
 func (p roleProvider) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	in := map[string]any{"RoleArn": p.arn, "RoleSessionName": p.session}
-	if p.externalID != "" {
-		in["ExternalId"] = p.externalID
+	in := map[string]any{"RoleArn": p.arn, "RoleSessionName": p.session.Name}
+	if p.session.ExternalID != "" {
+		in["ExternalId"] = p.session.ExternalID
 	}
-	if p.policy != "" {
-		in["Policy"] = p.policy
+	if p.session.Policy != "" {
+		in["Policy"] = p.session.Policy
+	}
+	if len(p.session.PolicyARNs) > 0 {
+		arns := make([]any, len(p.session.PolicyARNs))
+		for i, arn := range p.session.PolicyARNs {
+			arns[i] = map[string]any{"arn": arn}
+		}
+		in["PolicyArns"] = arns
 	}
 	out, err := p.client.Call(ctx, "sts", "AssumeRole", in)
 	if err != nil {

@@ -165,7 +165,7 @@ func sha1Hex(s string) string {
 func TestRolesThatAssumeRoles(t *testing.T) {
 	sources := &credentialSources{t: t}
 	hub := testClient(t, HandlerDoer(sources), nil)
-	spoke := hub.AssumeRole("arn:aws:iam::111122223333:role/hub", "s", "", "").AssumeRole("arn:aws:iam::444455556666:role/spoke", "s", "", "")
+	spoke := hub.AssumeRole("arn:aws:iam::111122223333:role/hub", RoleSession{Name: "s"}).AssumeRole("arn:aws:iam::444455556666:role/spoke", RoleSession{Name: "s"})
 	if _, err := spoke.Call(t.Context(), "sts", "GetCallerIdentity", nil); err != nil {
 		t.Fatal(err)
 	}

@@ -190,7 +190,7 @@ func TestBudgetsAreByAccountRegionAndService(t *testing.T) {
 			t.Errorf("%v has the same budget", other)
 		}
 	}
-	role := testClient(t, nil, func(c *Config) { c.Account = "111122223333" }).AssumeRole("arn:aws:iam::444455556666:role/r", "s", "", "")
+	role := testClient(t, nil, func(c *Config) { c.Account = "111122223333" }).AssumeRole("arn:aws:iam::444455556666:role/r", RoleSession{Name: "s"})
 	if role.cfg.Account != "444455556666" {
 		t.Errorf("a role's calls are on the budget of %s", role.cfg.Account)
 	}

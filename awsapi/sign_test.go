@@ -243,7 +243,7 @@ func TestAssumeRole(t *testing.T) {
 		keys[sr.Operation.Name] = sr.AccessKeyID + " " + sr.SessionToken
 		out := map[string]any{}
 		if sr.Operation.Name == "AssumeRole" {
-			if sr.Input["ExternalId"] != "x" || sr.Input["Policy"] != nil {
+			if sr.Input["ExternalId"] != "x" || sr.Input["Policy"] != nil || fmt.Sprint(sr.Input["PolicyArns"]) != "[map[arn:arn:aws:iam::aws:policy/ReadOnlyAccess]]" {
 				t.Errorf("assumed with %v", sr.Input)
 			}
 			out["Credentials"] = map[string]any{"AccessKeyId": "ASIA", "SecretAccessKey": "s", "SessionToken": "tok", "Expiration": time.Now().Add(time.Hour)}
@@ -252,7 +252,7 @@ func TestAssumeRole(t *testing.T) {
 			t.Error(err)
 		}
 	})), nil)
-	role := client.AssumeRole("arn:aws:iam::444455556666:role/r", "session", "x", "")
+	role := client.AssumeRole("arn:aws:iam::444455556666:role/r", RoleSession{Name: "session", ExternalID: "x", PolicyARNs: []string{"arn:aws:iam::aws:policy/ReadOnlyAccess"}})
 	for range 2 {
 		if _, err := role.Call(t.Context(), "ec2", "DescribeVolumes", nil); err != nil {
 			t.Fatal(err)
@@ -267,7 +267,7 @@ func TestARoleThatIsDeniedIsNoCredentials(t *testing.T) {
 	client := testClient(t, answering(t, func(*ServerRequest) (map[string]any, *Error) {
 		return nil, &Error{Code: "AccessDenied", Status: 403, Message: "no"}
 	}), nil)
-	_, err := client.AssumeRole("arn:aws:iam::444455556666:role/r", "s", "", "").Call(context.Background(), "ec2", "DescribeVolumes", nil)
+	_, err := client.AssumeRole("arn:aws:iam::444455556666:role/r", RoleSession{Name: "s"}).Call(context.Background(), "ec2", "DescribeVolumes", nil)
 	if !errors.Is(err, ErrNoCredentials) || codeOf(err) != CodeNoCredentials || !strings.Contains(err.Error(), "AccessDenied") {
 		t.Errorf("got %v", err)
 	}

@@ -193,7 +193,7 @@ func (r *automationRun) caller() (awsapi.Caller, error) {
 	if err != nil || start.Role == "" {
 		return client, err
 	}
-	return client.AssumeRole(start.Role, "Automation-"+r.e.ID, "", ""), nil
+	return client.AssumeRole(start.Role, awsapi.RoleSession{Name: "Automation-" + r.e.ID}), nil
 }
 
 func (r *automationRun) decided(_ context.Context, ask runbook.ApproveRequest) ([]knowngood.Approval, error) {

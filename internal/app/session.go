@@ -173,13 +173,13 @@ func (s *session) withInventory() (*session, error) {
 	return &full, err
 }
 
-// as is the client with a role's credentials, under a session policy unless that
-// is empty; the empty role is the caller.
-func (s *session) as(role, purpose, policy string) awsapi.Caller {
+// as is the client with a role's credentials, narrowed; the empty role is the
+// caller.
+func (s *session) as(role, purpose string, n remedy.Narrowing) awsapi.Caller {
 	if role == "" {
 		return s.client
 	}
-	return s.client.AssumeRole(role, "knowngood-"+purpose, "", policy)
+	return s.client.AssumeRole(role, awsapi.RoleSession{Name: "knowngood-" + purpose, Policy: n.Policy, PolicyARNs: n.Managed})
 }
 
 func (s *session) findings() *finding.Service {

@@ -89,11 +89,8 @@ func (s *scriptCalls) Call(ctx context.Context, service, operation string, in ma
 		return nil, errors.New("the script is over")
 	}
 	in, _ = plain(in).(map[string]any)
-	name, class := op.Service.Name+":"+op.Name, knowngood.CallClass(op.Class().String())
-	if op.ClassOf(in) == awsapi.Read {
-		class = knowngood.Read
-	}
-	if class == knowngood.SensitiveRead && !slices.Contains(s.req.Entry.SensitiveReads, name) {
+	name, class := op.Service.Name+":"+op.Name, classOf(op, in)
+	if isSensitive(op, in) && !slices.Contains(s.req.Entry.SensitiveReads, name) {
 		s.stop = knowngood.E(knowngood.Refused, "plan "+s.req.Ref.Name, "the script %s makes the sensitive read %s, which the runbook's entry does not allow", s.step, name)
 		return nil, s.stop
 	}

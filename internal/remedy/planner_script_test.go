@@ -48,7 +48,7 @@ mainSteps:
     outputs: [{Name: Id, Selector: $.Payload.Id, Type: String}]
 `
 
-func (e *estate) planScript(f scriptFunc, volume string) (*knowngood.Plan, error) {
+func (e *estate) planScript(f scriptFunc, volume string, sensitive ...string) (*knowngood.Plan, error) {
 	e.t.Helper()
 	d, err := runbook.Parse("test.yaml", []byte(oneScript))
 	if err != nil {
@@ -62,6 +62,7 @@ func (e *estate) planScript(f scriptFunc, volume string) (*knowngood.Plan, error
 		RunID: "run-1", Created: e.clock.Now(), Document: d, Ref: knowngood.DocumentRef{Name: "test", SHA256: hex.EncodeToString(sum[:]), Content: oneScript},
 		Parameters: knowngood.Params{"VolumeId": volume}, Place: knowngood.Place{Partition: "aws", Account: e.Account(), Region: e.Region()},
 		Resource: knowngood.ResourceKey{Account: e.Account(), Region: e.Region(), ID: volume},
+		Entry:    Entry{SensitiveReads: sensitive},
 	})
 }
 

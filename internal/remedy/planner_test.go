@@ -125,9 +125,14 @@ func (e *estate) plan(runbookName string, params knowngood.Params, resource stri
 
 func (e *estate) planAs(run, runbookName string, params knowngood.Params, resource string) (*knowngood.Plan, error) {
 	e.t.Helper()
+	return e.planBy(directly{e}, run, runbookName, params, resource)
+}
+
+func (e *estate) planBy(caller awsapi.Caller, run, runbookName string, params knowngood.Params, resource string) (*knowngood.Plan, error) {
+	e.t.Helper()
 	d, r := document(e.t, runbookName)
 	p := &Planner{Catalog: e.catalog, Operations: operations(e.t), Read: func(ctx context.Context, op *awsapi.Operation, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
-		return e.Call(ctx, sandbox.Request{Service: op.Service.Name, Operation: op.Name, AccessKeyID: sandbox.OperatorKey, Input: in})
+		return caller.Call(ctx, op.Service.Name, op.Name, in, opts...)
 	}}
 	return p.Plan(e.t.Context(), PlanRequest{
 		RunID: run, Created: e.clock.Now(), Document: d, Ref: r, Parameters: params,

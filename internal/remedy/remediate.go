@@ -64,10 +64,9 @@ type FindingSink interface {
 type Remediator struct {
 	Catalog *awsapi.Catalog
 	Content *Content
-	// As gives a caller with the credentials of a role, narrowed by a session
-	// policy unless that is empty; the empty role is the caller's own, which can't
-	// be narrowed.
-	As       func(role, purpose, policy string) awsapi.Caller
+	// As gives a caller with the credentials of a role, narrowed; the empty role is
+	// the caller's own, which can't be narrowed.
+	As       func(role, purpose string, n Narrowing) awsapi.Caller
 	Runs     RunStore
 	Log      runbook.RunLog
 	Records  Records
@@ -106,7 +105,7 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 	}
 	// The role may hang on what Parameter Store has, so that is read without it.
 	params, err := book.Document.WithStore(ctx, params, func(ctx context.Context, name string) (any, error) {
-		return runbook.StoreValue(ctx, r.As("", "plan", ""), name, awsapi.Region(place.Region))
+		return runbook.StoreValue(ctx, r.As("", "plan", Narrowing{}), name, awsapi.Region(place.Region))
 	})
 	if err != nil {
 		return nil, err
@@ -123,11 +122,11 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 		return nil, knowngood.E(knowngood.Refused, "plan "+book.Ref.Name, "the role %s is of the account %s, the plan is for %s", role, account, place.Account).
 			WithHint("a runbook acts where its role is; give a role of %s", place.Account)
 	}
-	policy, err := readsOnly(book, r.Catalog)
+	narrowed, err := toReads(book, r.Catalog, place.Partition)
 	if err != nil {
 		return nil, err
 	}
-	caller := r.As(role, "plan", policy)
+	caller := r.As(role, "plan", narrowed)
 	planner := &Planner{Catalog: r.Catalog, Operations: r.Content.Operations, Scripts: r.Effects.Scripts, Read: func(ctx context.Context, op *awsapi.Operation, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
 		return caller.Call(ctx, op.Service.Name, op.Name, in, append([]awsapi.CallOption{awsapi.Region(place.Region)}, opts...)...)
 	}}
@@ -140,6 +139,9 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 	}
 	plan, err := planner.Plan(ctx, req)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := toPlan(plan, r.Catalog, r.Content.Operations); err != nil { // a plan that no run could carry out
 		return nil, err
 	}
 	return plan, r.Records.PutPlan(ctx, plan)
@@ -318,8 +320,12 @@ func (r *Remediator) carryOut(ctx context.Context, plan *knowngood.Plan, epoch i
 			return Result{}, err
 		}
 	}
+	narrowed, err := toPlan(plan, r.Catalog, r.Content.Operations)
+	if err != nil {
+		return Result{}, err
+	}
 	x := &Executor{
-		Catalog: r.Catalog, Operations: r.Content.Operations, Caller: r.As(plan.Role, plan.RunID, ""), Log: r.Log, Clock: r.Clock, Patience: r.Patience, Effects: r.Effects,
+		Catalog: r.Catalog, Operations: r.Content.Operations, Caller: r.As(plan.Role, plan.RunID, narrowed), Log: r.Log, Clock: r.Clock, Patience: r.Patience, Effects: r.Effects,
 		Settler: &Settler{Catalog: r.Catalog, Operations: r.Content.Operations, Clock: r.Clock, Consistency: 30 * time.Second, Poll: 3 * time.Second},
 		Decisions: func(context.Context, runbook.ApproveRequest) ([]knowngood.Approval, error) {
 			return decisions, nil

@@ -65,6 +65,33 @@ func (r *Replay) Allow(step, service, operation, account, region string, input m
 	return nil, knowngood.E(knowngood.Refused, "plan drift at "+step, "%s is not the call that was planned: %s", name, strings.Join(why, "; or "))
 }
 
+// AllowRead says whether a sensitive read is one that was planned for the step, with
+// this input; any number of times, and at any time. If not, the error is as
+// Allow's.
+func (r *Replay) AllowRead(step, service, operation, account, region string, input map[string]any) error {
+	var why []string
+	for _, part := range r.plan.Parts {
+		for _, c := range part.Calls {
+			if c.Class != knowngood.SensitiveRead || c.Step != step || c.Service != service || c.Operation != operation {
+				continue
+			}
+			err := unify(c.Input, plain(input), r.bindings)
+			if c.Account != account || c.Region != region {
+				err = fmt.Errorf("it goes to %s/%s, planned was %s/%s", account, region, c.Account, c.Region)
+			}
+			if err == nil {
+				return nil
+			}
+			why = append(why, err.Error())
+		}
+	}
+	name := service + ":" + operation
+	if len(why) == 0 {
+		return knowngood.E(knowngood.Refused, "plan drift at "+step, "%s is not in the plan", name)
+	}
+	return knowngood.E(knowngood.Refused, "plan drift at "+step, "%s is not the call that was planned: %s", name, strings.Join(why, "; or "))
+}
+
 // Answered binds what planned calls' responses brought, for the calls after
 // them. A call that is answered twice keeps its first answer.
 func (r *Replay) Answered(ids []string, response map[string]any) {

@@ -15,7 +15,7 @@ import (
 )
 
 // planOf plans a runbook of a test's own for a volume.
-func (e *estate) planOf(steps string, volume string) *knowngood.Plan {
+func (e *estate) planOf(steps string, volume string, sensitive ...string) *knowngood.Plan {
 	e.t.Helper()
 	content := "schemaVersion: '0.3'\nparameters:\n  VolumeId: {type: String}\nvariables:\n  Note: {type: String, default: ''}\nmainSteps:\n" + steps
 	d, err := runbook.Parse("test.yaml", []byte(content))
@@ -33,6 +33,7 @@ func (e *estate) planOf(steps string, volume string) *knowngood.Plan {
 		RunID: "run-1", Created: e.clock.Now(), Document: d, Ref: knowngood.DocumentRef{Name: "test", SHA256: hex.EncodeToString(sum[:]), Content: content},
 		Parameters: knowngood.Params{"VolumeId": volume}, Place: knowngood.Place{Partition: "aws", Account: e.Account(), Region: e.Region()},
 		Resource: knowngood.ResourceKey{Account: e.Account(), Region: e.Region(), ID: volume},
+		Entry:    Entry{SensitiveReads: sensitive},
 	})
 	if err != nil {
 		e.t.Fatal(err)

@@ -69,7 +69,7 @@ func (x *Executor) Run(ctx context.Context, plan *knowngood.Plan, epoch int64) (
 			if err != nil {
 				return knowngood.Write
 			}
-			return knowngood.CallClass(op.Class().String())
+			return classOf(op, nil)
 		},
 		CallContext: func(ctx context.Context, step string) context.Context { return context.WithValue(ctx, stepKey{}, step) },
 	}
@@ -162,16 +162,29 @@ func (h *held) resume(log []knowngood.LogEntry) error {
 			if err != nil {
 				return err
 			}
-			ids, err := h.replay.Allow(e.Step, intent.Service, intent.Operation, intent.Account, intent.Region, intent.Input)
-			if err != nil {
+			if err := h.done(e.Step, intent, body.Response, body.Error == nil); err != nil {
 				return err
-			}
-			if body.Error == nil {
-				h.replay.Answered(ids, body.Response)
 			}
 		}
 	}
 	return nil
+}
+
+// done tells the replay of a write that the log has.
+func (h *held) done(step string, intent runbook.IntentBody, response map[string]any, answered bool) error {
+	op, err := h.Catalog.Operation(intent.Service, intent.Operation)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	in, _ := logged(op.Input, intent.Input).(map[string]any)
+	ids, err := h.replay.Allow(step, intent.Service, intent.Operation, intent.Account, intent.Region, in)
+	if err == nil && answered {
+		out, _ := logged(op.Output, response).(map[string]any)
+		h.replay.Answered(ids, out)
+	}
+	return err
 }
 
 // callID names the planned call of a write in its intent, if there is one.
@@ -186,14 +199,16 @@ func (h *held) callID(step string, _ int, call runbook.CallRequest) string {
 	return ""
 }
 
-// Call implements awsapi.Caller: reads pass, writes pass if the plan has them.
+// Call implements awsapi.Caller: reads pass, writes and sensitive reads pass if the
+// plan has them.
 func (h *held) Call(ctx context.Context, service, operation string, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
 	op, err := h.Catalog.Operation(service, operation)
 	if err != nil {
 		return nil, err
 	}
 	opts = append([]awsapi.CallOption{awsapi.Region(h.plan.Place.Region)}, opts...)
-	if op.Class() != awsapi.Write {
+	class := classOf(op, in)
+	if class == knowngood.Read {
 		return h.Caller.Call(ctx, op.Service.Name, op.Name, in, opts...)
 	}
 	region := awsapi.Options(opts...).Region
@@ -205,6 +220,15 @@ func (h *held) Call(ctx context.Context, service, operation string, in map[strin
 		account = h.plan.Place.Account
 	}
 	step, _ := ctx.Value(stepKey{}).(string)
+	if class == knowngood.SensitiveRead {
+		h.mu.Lock()
+		err := h.replay.AllowRead(step, op.Service.Name, op.Name, account, region, in)
+		h.mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
+		return h.Caller.Call(ctx, op.Service.Name, op.Name, in, opts...)
+	}
 	h.mu.Lock()
 	ids, err := h.replay.Allow(step, op.Service.Name, op.Name, account, region, in)
 	h.mu.Unlock()
@@ -240,14 +264,7 @@ func (s heldSettler) Settle(ctx context.Context, caller awsapi.Caller, runID str
 	if err != nil || !got.Known || got.Error != nil {
 		return got, err
 	}
-	s.held.mu.Lock()
-	defer s.held.mu.Unlock()
-	ids, err := s.held.replay.Allow(s.held.stepOf(intent.CallID), intent.Service, intent.Operation, intent.Account, intent.Region, intent.Input)
-	if err != nil {
-		return got, err
-	}
-	s.held.replay.Answered(ids, got.Response)
-	return got, nil
+	return got, s.held.done(s.held.stepOf(intent.CallID), intent, got.Response, true)
 }
 
 // stepOf is the step of a planned call.

@@ -20,17 +20,11 @@ func sensitiveMember(s *awsapi.Shape, v any, path string) string {
 	switch v := v.(type) {
 	case map[string]any:
 		for _, k := range sortedKeys(v) {
-			at, inner := k, (*awsapi.Shape)(nil)
+			at := k
 			if path != "" {
 				at = path + "." + k
 			}
-			switch {
-			case s.Type == awsapi.Map:
-				inner = s.Elem.Shape
-			case s.Member(k) != nil:
-				inner = s.Member(k).Shape
-			}
-			if found := sensitiveMember(inner, v[k], at); found != "" {
+			if found := sensitiveMember(inner(s, k), v[k], at); found != "" {
 				return found
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/knowngood/knowngood/awsapi"
+	"github.com/knowngood/knowngood/iampolicy"
 )
 
 // While it plans, a role may make the runbook's reads and nothing else, whatever
@@ -15,10 +16,11 @@ func TestPlanningCanReadOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	policy, err := readsOnly(book, l.catalog)
+	narrowed, err := toReads(book, l.catalog, "aws")
 	if err != nil {
 		t.Fatal(err)
 	}
+	policy := narrowed.Policy
 	for _, want := range []string{`"ec2:DescribeVolumes"`, `"kms:GenerateDataKeyWithoutPlaintext"`, `"Effect":"Allow"`} {
 		if !strings.Contains(policy, want) {
 			t.Errorf("no %s in %s", want, policy)
@@ -29,12 +31,12 @@ func TestPlanningCanReadOnly(t *testing.T) {
 			t.Errorf("%s in %s", no, policy)
 		}
 	}
-	if len(policy) > maxSessionPolicy {
-		t.Errorf("%d characters", len(policy))
+	if len(policy) > iampolicy.SessionPolicySize || len(narrowed.Managed) > 0 {
+		t.Errorf("%d characters, and %v", len(policy), narrowed.Managed)
 	}
 	var given []string
-	l.As = func(role, purpose, policy string) awsapi.Caller {
-		given = append(given, purpose+policy)
+	l.As = func(role, purpose string, n Narrowing) awsapi.Caller {
+		given = append(given, purpose+n.Policy)
 		return directly{l.estate}
 	}
 	f := l.bucket("acme-invoices")

@@ -9,8 +9,11 @@ import (
 	"sort"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gowebpki/jcs"
+
+	"github.com/knowngood/knowngood/awsapi"
 )
 
 // A planned call's input is a template: ordinary JSON, in which an object with
@@ -324,12 +327,16 @@ func special(m map[string]any) (key string, arg any, ok bool) {
 }
 
 // plain turns what awsapi has for a value into JSON's own: a time into text of
-// RFC 3339, bytes into base64, whole numbers into int64.
+// RFC 3339, bytes into the text that they are or else base64, whole numbers into
+// int64.
 func plain(v any) any {
 	switch v := v.(type) {
 	case time.Time:
 		return v.UTC().Format(time.RFC3339Nano)
 	case []byte:
+		if utf8.Valid(v) {
+			return string(v)
+		}
 		return base64.StdEncoding.EncodeToString(v)
 	case int:
 		return int64(v)
@@ -368,6 +375,48 @@ func plain(v any) any {
 		return out
 	}
 	return v
+}
+
+// logged is a value of a shape as awsapi has it, of one as a run's log has it, in
+// which bytes are base64.
+func logged(s *awsapi.Shape, v any) any {
+	switch v := v.(type) {
+	case string:
+		if s != nil && s.Type == awsapi.Blob {
+			if raw, err := base64.StdEncoding.DecodeString(v); err == nil {
+				return raw
+			}
+		}
+	case []any:
+		if s == nil || s.Type != awsapi.List {
+			return v
+		}
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = logged(s.Elem.Shape, e)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			out[k] = logged(inner(s, k), e)
+		}
+		return out
+	}
+	return v
+}
+
+// inner is the shape of a structure's member or a map's element, or nil.
+func inner(s *awsapi.Shape, name string) *awsapi.Shape {
+	switch {
+	case s == nil:
+		return nil
+	case s.Type == awsapi.Map:
+		return s.Elem.Shape
+	case s.Type == awsapi.Structure && s.Member(name) != nil:
+		return s.Member(name).Shape
+	}
+	return nil
 }
 
 // equal compares values as JSON values: 1 and 1.0 are equal.

@@ -22,7 +22,7 @@ type scriptCaller struct {
 	nth    int // writes so far
 	// One of these ends the script.
 	err     error  // that ends the drive
-	refused error  // a write was refused, as the plan does not have it
+	refused error  // a call was refused, as the plan does not have it
 	unknown string // why a person has to look
 }
 
@@ -42,7 +42,13 @@ func (c *scriptCaller) Call(ctx context.Context, service, operation string, in m
 	call := CallRequest{Service: service, Operation: operation, Input: in, Purpose: PurposeExecute}
 	ctx = d.callContext(ctx, c.next.Step)
 	if !d.writes(call) {
-		return d.Caller.Call(ctx, service, operation, in, opts...)
+		out, err := d.Caller.Call(ctx, service, operation, in, opts...)
+		if knowngood.KindOf(err) == knowngood.Refused { // a sensitive read that the plan does not have
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.refused = err
+		}
+		return out, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
