@@ -50,6 +50,8 @@ type initJob struct {
 	User      int
 	Scratch   int64
 	Memory    int64
+	Processes int
+	Held      bool // the program reads a line before it runs the script
 }
 
 // initReport is what the init says: once when the listener is open, with its
@@ -132,7 +134,7 @@ func startInit(j *job, root string, log io.Writer) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	told := initJob{Root: root, Binds: binds(j.python), Files: map[string][]byte{}, Argv: j.argv(folder), Env: env, Scratch: j.limits.Scratch, Memory: j.limits.Memory}
+	told := initJob{Root: root, Binds: binds(j.program), Files: map[string][]byte{}, Argv: j.argv(folder), Env: env, Scratch: j.limits.Scratch, Memory: j.limits.Memory, Processes: j.limits.Processes, Held: j.program.held}
 	for name, raw := range files {
 		told.Files[folder+"/"+name] = raw
 	}
@@ -265,10 +267,10 @@ func receiveListener(c *net.UnixConn) (net.Listener, error) {
 // binds are the parts of the file system that a script sees, read only: programs,
 // libraries, the interpreter; no home folder, no socket, no configuration with
 // secrets.
-func binds(py *python) []string {
+func binds(by *program) []string {
 	paths := []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store",
 		"/etc/ld.so.cache", "/etc/ld-musl-x86_64.path", "/etc/ld-musl-aarch64.path", "/etc/alternatives", "/etc/localtime", "/etc/mime.types", "/etc/ssl/openssl.cnf", "/etc/pki/tls/openssl.cnf", "/etc/crypto-policies"}
-	for _, p := range append([]string{py.Executable}, py.Roots...) {
+	for _, p := range append([]string{by.Executable}, by.Roots...) {
 		if !under(p, paths) {
 			paths = append(paths, filepath.Clean(p))
 		}

@@ -179,17 +179,14 @@ def handler(events, context): deeper()
 	}
 }
 
-func TestOtherLanguagesAreRefused(t *testing.T) {
+func TestWhatIsNotInstalledIsRefused(t *testing.T) {
 	b := newBench(t)
-	for _, runtime := range []string{"PowerShell 7.4", "PowerShell Core 6.0"} {
+	for runtime, want := range map[string]string{"PowerShell 7.4": "scripts in PowerShell need pwsh", "PowerShell Core 6.0": "scripts in PowerShell need pwsh", "python3.11": "scripts in Python need python3", "ruby3.2": "not in ruby3.2"} {
+		b.runner = New(Options{Python: "no-such-python", PowerShell: "no-such-pwsh"})
 		_, err := b.try("", func(r *Request) { r.Runtime = runtime })
-		if u, ok := err.(*Unavailable); !ok || !strings.Contains(u.Error(), runtime) {
+		if u, ok := err.(*Unavailable); !ok || !strings.Contains(u.Error(), want) {
 			t.Errorf("%s: %v", runtime, err)
 		}
-	}
-	b.runner = New(Options{Python: "no-such-python"})
-	if _, err := b.try(""); err == nil || !strings.Contains(err.Error(), "scripts in Python need python3") {
-		t.Error(err)
 	}
 }
 
