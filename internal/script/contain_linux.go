@@ -102,9 +102,28 @@ func check() error {
 		ended <- err
 	}()
 	if err := <-ended; err != nil {
-		return fmt.Errorf("the kernel gives no namespaces to this process (%w); a container may need --security-opt seccomp=unconfined, and kernel.apparmor_restrict_unprivileged_userns must be 0", err)
+		return fmt.Errorf("the kernel gives no namespaces to this process (%w): %s", err, obstacle(os.ReadFile))
 	}
 	return nil
+}
+
+// obstacle says what keeps this process from namespaces, as far as the kernel's
+// settings tell.
+func obstacle(read func(string) ([]byte, error)) string {
+	for _, setting := range []struct{ name, value, want string }{
+		{"user/max_user_namespaces", "0", "a number above 0"},
+		{"kernel/unprivileged_userns_clone", "0", "1"},                                              // Debian's
+		{"kernel/apparmor_restrict_unprivileged_userns", "1", "0, or a profile that allows userns"}, // Ubuntu's
+	} {
+		raw, err := read("/proc/sys/" + setting.name)
+		if got := strings.TrimSpace(string(raw)); err == nil && got == setting.value {
+			return fmt.Sprintf("the sysctl %s is %s and has to be %s", strings.ReplaceAll(setting.name, "/", "."), got, setting.want)
+		}
+	}
+	if raw, err := read("/proc/self/status"); err == nil && strings.Contains(string(raw), "\nSeccomp:\t2\n") {
+		return "a seccomp filter is on this process, as a container's; it may need --security-opt seccomp=unconfined"
+	}
+	return "none of the settings that are known forbids it"
 }
 
 // startContained starts a job in namespaces.

@@ -3,7 +3,6 @@ package script
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,7 +28,10 @@ type Options struct {
 	Uncontained bool
 	// Bare does without namespaces even where they can be had. It needs
 	// Uncontained.
-	Bare   bool
+	Bare bool
+	// Warn is told of each script that runs without containment, and why. It may be
+	// nil.
+	Warn   func(string)
 	Limits Limits
 }
 
@@ -188,6 +190,9 @@ func (r *Runner) Run(ctx context.Context, req Request) (Result, error) {
 	if !contained && !r.o.Uncontained {
 		return Result{}, unavailable("scripts are not run here, where they can't be contained: %w", r.check())
 	}
+	if !contained && r.o.Warn != nil {
+		r.o.Warn(r.bare())
+	}
 	ca, err := newAuthority()
 	if err != nil {
 		return Result{}, err
@@ -203,6 +208,9 @@ func (r *Runner) Run(ctx context.Context, req Request) (Result, error) {
 	}
 	if note != "" {
 		log.note(note)
+	}
+	if !contained {
+		log.note(r.bare())
 	}
 	start := startBare
 	if contained {
@@ -277,12 +285,11 @@ func unavailable(format string, args ...any) error {
 	return &Unavailable{fmt.Errorf(format, args...)}
 }
 
-// Doctor says what keeps scripts from being run here, contained and with boto3:
-// nil where nothing does.
-func (r *Runner) Doctor(ctx context.Context) error {
-	py, err := r.interpreter(ctx)
-	if err == nil && py.Boto3 == "" {
-		err = fmt.Errorf("boto3 is not installed for %s", py.Executable)
+// bare says that a script runs without containment, and why.
+func (r *Runner) bare() string {
+	why := "containment was not asked for"
+	if err := r.check(); err != nil {
+		why = err.Error()
 	}
-	return errors.Join(err, r.check())
+	return "the script runs uncontained, with the files, the network and the rights of this process: " + why
 }

@@ -196,9 +196,19 @@ func TestWhatCantBeContainedIsRefused(t *testing.T) {
 	if _, err := b.try("def handler(e, c): return 1"); err == nil || !strings.Contains(err.Error(), "can't be contained") {
 		t.Fatal(err)
 	}
-	b.runner = New(Options{Catalog: b.runner.o.Catalog, Bare: true, Uncontained: true})
-	if got := b.succeeds("def handler(e, c): return 1"); got != int64(1) {
-		t.Error(got)
+	warned := 0
+	b.runner = New(Options{Catalog: b.runner.o.Catalog, Bare: true, Uncontained: true, Warn: func(what string) {
+		if warned++; !strings.Contains(what, "the script runs uncontained, with the files, the network and the rights of this process") {
+			t.Error(what)
+		}
+	}})
+	for range 2 {
+		if got := b.run("def handler(e, c): return 1"); got.Payload != int64(1) || !strings.Contains(got.Log, "the script runs uncontained") {
+			t.Errorf("%+v", got)
+		}
+	}
+	if warned != 2 {
+		t.Errorf("warned %d times of two scripts", warned)
 	}
 	// What is left behind in the process group goes, too.
 	b.fails(FailedTime, "import subprocess\ndef handler(e, c): subprocess.run(['sleep', '600'])", func(r *Request) { r.TimeLimit = 2 * time.Second })
