@@ -3,7 +3,9 @@ package awsapi
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -23,7 +25,13 @@ type LoadOptions struct {
 	// EndpointURL is of the calls; roles are assumed where the environment or the
 	// profile says. "": AWS_ENDPOINT_URL, or the profile's.
 	EndpointURL string
+	// Offline makes everything that credentials would be fetched from an ErrOffline:
+	// what is in the environment and in files is found.
+	Offline bool
 }
+
+// ErrOffline says that a request was not made.
+var ErrOffline = errors.New("no request is made")
 
 // LoadConfig gives the configuration that AWS's tools would use: from the
 // environment, the shared config and credentials files with profiles, chains of
@@ -43,6 +51,11 @@ func LoadConfig(ctx context.Context, o LoadOptions) (Config, error) {
 	// AWS_CA_BUNDLE needs a client whose transport can be changed: a plain
 	// http.Client fails here.
 	client := awshttp.NewBuildableClient()
+	if o.Offline {
+		client = client.WithTransportOptions(func(t *http.Transport) {
+			t.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, ErrOffline }
+		})
+	}
 	issuers := &issuers{}
 	options := append(issuers.options(), config.WithHTTPClient(client), config.WithLogger(logging.Nop{}))
 	if o.Profile != "" {

@@ -24,6 +24,7 @@ type Streams struct {
 func Main(ctx context.Context, args []string, s Streams) int {
 	root := newRoot(s)
 	root.SetArgs(args)
+	ctx = withWarnings(ctx, func(what string) { fmt.Fprintln(s.Err, "warning:", what) })
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
@@ -70,7 +71,7 @@ func newRoot(s Streams) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return (&knowngood.Error{Kind: knowngood.Usage, Err: err}).WithHint("%s --help", cmd.CommandPath())
 	})
-	root.AddCommand(newApply(s), newApprove(s), newCall(s), newDemo(s), newModels(s), newPack(s), newPlan(s), newQuery(s), newResource(s), newRule(s), newRun(s), newRunbook(s), newRuns(s), newScan(s), newTest(s),
+	root.AddCommand(newApply(s), newApprove(s), newCall(s), newDemo(s), newDoctor(s), newModels(s), newPack(s), newPlan(s), newQuery(s), newResource(s), newRule(s), newRun(s), newRunbook(s), newRuns(s), newScan(s), newTest(s),
 		newSandbox(s), newVersion(s))
 	return root
 }

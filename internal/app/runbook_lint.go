@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"io/fs"
@@ -32,9 +33,12 @@ func newRunbookLint(s Streams) *cobra.Command {
 		Long: `Checks runbooks without running them: the references between their steps, types,
 steps that nothing leads to and circles that nothing leads out of, and each call's
 service, operation and inputs against the API models. In a folder every file that
-says schemaVersion 0.3 is checked. Exit code 2: a document can't be run.`,
+says schemaVersion 0.3 is checked. A script for which something is missing on this
+machine is a warning. Exit code 2: a document can't be run.`,
 		Args: takes(cobra.MinimumNArgs(1), "runbooks, files or folders"),
-		RunE: func(_ *cobra.Command, args []string) error { return lintRunbooks(s.Out, o, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return lintRunbooks(cmd.Context(), s.Out, o, args)
+		},
 	}
 	registerOutput(cmd, &o.output)
 	cmd.Flags().BoolVar(&o.strict, "strict", false, "exit code 2 for warnings too")
@@ -60,7 +64,7 @@ type lintProblem struct {
 	text    string
 }
 
-func lintRunbooks(w io.Writer, o lintOptions, args []string) error {
+func lintRunbooks(ctx context.Context, w io.Writer, o lintOptions, args []string) error {
 	if err := checkOutput(o.output); err != nil {
 		return err
 	}
@@ -68,6 +72,11 @@ func lintRunbooks(w io.Writer, o lintOptions, args []string) error {
 	if err != nil {
 		return err
 	}
+	set, err := readSettings()
+	if err != nil {
+		return err
+	}
+	runner := newScripts(cat, set, nil)
 	var found []lintedFile
 	for _, arg := range args {
 		files, err := lintTargets(arg)
@@ -75,7 +84,7 @@ func lintRunbooks(w io.Writer, o lintOptions, args []string) error {
 			return err
 		}
 		for _, f := range files {
-			found = append(found, lint(cat, f.name, f.data))
+			found = append(found, lint(ctx, cat, runner, f.name, f.data))
 		}
 	}
 	problems, warnings := 0, 0
@@ -110,6 +119,18 @@ func lintTargets(arg string) ([]lintTarget, error) {
 	if raw, err := fs.ReadFile(library.FS, path.Join("runbooks", arg+".yaml")); err == nil {
 		return []lintTarget{{arg, raw}}, nil
 	}
+	out, err := runbooksIn(arg)
+	if err != nil {
+		return nil, (&knowngood.Error{Kind: knowngood.Usage, Op: "lint", Err: err}).WithHint("knowngood runbook list has the library's")
+	}
+	if len(out) == 0 {
+		return nil, knowngood.E(knowngood.Usage, "lint", "there is no runbook in %s", arg)
+	}
+	return out, nil
+}
+
+// runbooksIn finds the runbooks in a folder; a file is taken for one.
+func runbooksIn(arg string) ([]lintTarget, error) {
 	var out []lintTarget
 	err := filepath.WalkDir(arg, func(file string, e fs.DirEntry, err error) error {
 		switch {
@@ -126,13 +147,7 @@ func lintTargets(arg string) ([]lintTarget, error) {
 		}
 		return err
 	})
-	if err != nil {
-		return nil, (&knowngood.Error{Kind: knowngood.Usage, Op: "lint", Err: err}).WithHint("knowngood runbook list has the library's")
-	}
-	if len(out) == 0 {
-		return nil, knowngood.E(knowngood.Usage, "lint", "there is no runbook in %s", arg)
-	}
-	return out, nil
+	return out, err
 }
 
 // readLimited reads a file, of one that is too large for a runbook only as much
@@ -146,7 +161,7 @@ func readLimited(file string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, runbook.MaxDocumentBytes+1))
 }
 
-func lint(cat *awsapi.Catalog, name string, data []byte) lintedFile {
+func lint(ctx context.Context, cat *awsapi.Catalog, runner scripts, name string, data []byte) lintedFile {
 	f := lintedFile{File: name, Problems: []lintProblem{}, Warnings: []lintProblem{}, Actions: []string{}, Unknown: []string{}}
 	d, err := runbook.Parse(name, data)
 	if err != nil {
@@ -154,6 +169,9 @@ func lint(cat *awsapi.Catalog, name string, data []byte) lintedFile {
 		return f
 	}
 	problems, warnings := d.Lint(cat)
+	for _, l := range runner.lacks(ctx, d) {
+		warnings = append(warnings, &knowngood.FileError{Position: l.Position, Problem: "step " + l.Step + ": the script can't run here: " + l.why})
+	}
 	f.Steps, f.Problems, f.Warnings = len(d.Steps()), problemsOf(problems), problemsOf(warnings)
 	if actions, unknown := d.Actions(cat); len(f.Problems) == 0 {
 		f.Actions, f.Unknown = append(f.Actions, actions...), append(f.Unknown, unknown...)

@@ -3,17 +3,21 @@ package app
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/knowngood/knowngood/awsapi"
 	"github.com/knowngood/knowngood/internal/runbook"
 	"github.com/knowngood/knowngood/internal/script"
 )
 
-// scripts runs the scripts of runbooks, contained.
+// scripts runs the scripts of runbooks, contained unless the settings allow it
+// otherwise.
 type scripts struct{ runner *script.Runner }
 
-func newScripts(catalog *awsapi.Catalog) scripts {
-	return scripts{script.New(script.Options{Catalog: catalog})}
+// newScripts makes what runs scripts; warn is told each time that one runs without
+// containment.
+func newScripts(catalog *awsapi.Catalog, s settings, warn func(string)) scripts {
+	return scripts{script.New(script.Options{Catalog: catalog, Uncontained: s.Scripts == scriptsUncontained, Warn: warn})}
 }
 
 // RunScript implements runbook.Scripts.
@@ -29,6 +33,26 @@ func (s scripts) RunScript(ctx context.Context, r runbook.ScriptRequest) (runboo
 	}
 	if f := got.Failure; f != nil {
 		out.Error = &runbook.CallError{Code: f.Class, Message: f.Message}
+		if lacking := s.runner.Lacks(ctx, r.Runtime, r.Script); f.Class == "ModuleNotFoundError" && lacking != nil {
+			out.Error = &runbook.CallError{Code: runbook.CodeUnavailable, Message: lacking.Error()}
+		}
 	}
 	return out, err
+}
+
+// lacks says of each script of a document that would not run here what is missing.
+func (s scripts) lacks(ctx context.Context, d *runbook.Document) []lack {
+	var out []lack
+	for _, source := range d.Scripts() {
+		if err := s.runner.Lacks(ctx, source.Runtime, source.Script); err != nil {
+			out = append(out, lack{source, strings.ReplaceAll(err.Error(), "\n", "; ")})
+		}
+	}
+	return out
+}
+
+// lack is a script, and what is missing for it.
+type lack struct {
+	runbook.ScriptSource
+	why string
 }

@@ -52,6 +52,7 @@ type session struct {
 	rates     *inventory.Rates
 	percent   int  // of the rates that is used at most; 0: the collector's default
 	paced     bool // calls keep to the rates: unless all of them go to this machine
+	scripts   scripts
 	store     store
 	clock     knowngood.Clock
 	place     knowngood.Place
@@ -142,6 +143,11 @@ func newConnection(ctx context.Context, cfg awsapi.Config, clock knowngood.Clock
 		return nil, err
 	}
 	s := &session{catalog: cfg.Catalog, client: client, clock: clock, state: at.where(), loopback: onLoopback(cfg)}
+	set, err := readSettings()
+	if err != nil {
+		return nil, err
+	}
+	s.scripts = newScripts(s.catalog, set, warner(ctx))
 	who, err := client.Call(ctx, "sts", "GetCallerIdentity", nil)
 	if err != nil {
 		return nil, awsError("find out who calls", err, cfg)
@@ -212,7 +218,7 @@ func (s *session) remediator(g *governance, onEntry func(*knowngood.Plan, knowng
 	return &remedy.Remediator{
 		Catalog: s.catalog, Content: s.content, As: s.as, Runs: s.store, Log: s.store, Records: s.store, Findings: s.findings(), Clock: s.clock,
 		Verifier: remedy.Verifier{Reader: s.collector(g.rules.Reads()), Evaluator: court{g, s}, Clock: s.clock, Consistency: consistency, Poll: poll},
-		Effects:  runbook.Effects{Scripts: newScripts(s.catalog)},
+		Effects:  runbook.Effects{Scripts: s.scripts},
 		Owner:    me(), Dead: isDead, NewID: newRunID, OnEntry: onEntry,
 	}
 }

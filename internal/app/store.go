@@ -32,6 +32,8 @@ type store interface {
 	Residuals(ctx context.Context) ([]knowngood.Residual, error)
 	PutApproval(ctx context.Context, a knowngood.Approval) error
 	PutEvaluation(ctx context.Context, e knowngood.Evaluation) error
+	// Version is that of the store's tables.
+	Version() int
 	Close() error
 }
 

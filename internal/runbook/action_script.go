@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/knowngood/knowngood"
 )
 
 const scriptAction = "aws:executeScript"
@@ -65,6 +67,35 @@ func (executeScript) check(c *checker, s *Step) {
 	if script != nil && script.kind != scalarNode {
 		c.add(script.pos, "text", "step %s: Script is %s", s.Name, script.what())
 	}
+}
+
+// ScriptSource is a script as a document has it. What the document only refers to is
+// "".
+type ScriptSource struct {
+	Step     string
+	Position knowngood.Position // of the runtime, or of the step
+	Runtime  string
+	Script   string
+}
+
+// Scripts are the scripts of the document's steps, in their order.
+func (d *Document) Scripts() []ScriptSource {
+	var out []ScriptSource
+	for _, s := range d.steps {
+		if s.Action != scriptAction || s.inputs == nil {
+			continue
+		}
+		source := ScriptSource{Step: s.Name, Position: s.Position}
+		if n := s.inputs.get("Runtime"); n != nil {
+			source.Position = n.pos
+			source.Runtime, _ = n.scalar.(string)
+		}
+		if n := s.inputs.get("Script"); n != nil {
+			source.Script, _ = n.scalar.(string)
+		}
+		out = append(out, source)
+	}
+	return out
 }
 
 // shown keeps the script's text, which the document has, out of the log.

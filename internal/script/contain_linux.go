@@ -50,6 +50,8 @@ type initJob struct {
 	User      int
 	Scratch   int64
 	Memory    int64
+	Processes int
+	Held      bool // the program reads a line before it runs the script
 }
 
 // initReport is what the init says: once when the listener is open, with its
@@ -100,9 +102,28 @@ func check() error {
 		ended <- err
 	}()
 	if err := <-ended; err != nil {
-		return fmt.Errorf("the kernel gives no namespaces to this process (%w); a container may need --security-opt seccomp=unconfined, and kernel.apparmor_restrict_unprivileged_userns must be 0", err)
+		return fmt.Errorf("the kernel gives no namespaces to this process (%w): %s", err, obstacle(os.ReadFile))
 	}
 	return nil
+}
+
+// obstacle says what keeps this process from namespaces, as far as the kernel's
+// settings tell.
+func obstacle(read func(string) ([]byte, error)) string {
+	for _, setting := range []struct{ name, value, want string }{
+		{"user/max_user_namespaces", "0", "a number above 0"},
+		{"kernel/unprivileged_userns_clone", "0", "1"},                                              // Debian's
+		{"kernel/apparmor_restrict_unprivileged_userns", "1", "0, or a profile that allows userns"}, // Ubuntu's
+	} {
+		raw, err := read("/proc/sys/" + setting.name)
+		if got := strings.TrimSpace(string(raw)); err == nil && got == setting.value {
+			return fmt.Sprintf("the sysctl %s is %s and has to be %s", strings.ReplaceAll(setting.name, "/", "."), got, setting.want)
+		}
+	}
+	if raw, err := read("/proc/self/status"); err == nil && strings.Contains(string(raw), "\nSeccomp:\t2\n") {
+		return "a seccomp filter is on this process, as a container's; it may need --security-opt seccomp=unconfined"
+	}
+	return "none of the settings that are known forbids it"
 }
 
 // startContained starts a job in namespaces.
@@ -132,7 +153,7 @@ func startInit(j *job, root string, log io.Writer) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	told := initJob{Root: root, Binds: binds(j.python), Files: map[string][]byte{}, Argv: j.argv(folder), Env: env, Scratch: j.limits.Scratch, Memory: j.limits.Memory}
+	told := initJob{Root: root, Binds: binds(j.program), Files: map[string][]byte{}, Argv: j.argv(folder), Env: env, Scratch: j.limits.Scratch, Memory: j.limits.Memory, Processes: j.limits.Processes, Held: j.program.held}
 	for name, raw := range files {
 		told.Files[folder+"/"+name] = raw
 	}
@@ -265,10 +286,10 @@ func receiveListener(c *net.UnixConn) (net.Listener, error) {
 // binds are the parts of the file system that a script sees, read only: programs,
 // libraries, the interpreter; no home folder, no socket, no configuration with
 // secrets.
-func binds(py *python) []string {
+func binds(by *program) []string {
 	paths := []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store",
 		"/etc/ld.so.cache", "/etc/ld-musl-x86_64.path", "/etc/ld-musl-aarch64.path", "/etc/alternatives", "/etc/localtime", "/etc/mime.types", "/etc/ssl/openssl.cnf", "/etc/pki/tls/openssl.cnf", "/etc/crypto-policies"}
-	for _, p := range append([]string{py.Executable}, py.Roots...) {
+	for _, p := range append([]string{by.Executable}, by.Roots...) {
 		if !under(p, paths) {
 			paths = append(paths, filepath.Clean(p))
 		}

@@ -333,3 +333,24 @@ func TestDoctor(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWhatKeepsUsFromNamespacesIsNamed(t *testing.T) {
+	for file, want := range map[string]string{
+		"/proc/sys/user/max_user_namespaces=0":                     "user.max_user_namespaces is 0 and has to be a number above 0",
+		"/proc/sys/kernel/unprivileged_userns_clone=0":             "kernel.unprivileged_userns_clone is 0 and has to be 1",
+		"/proc/sys/kernel/apparmor_restrict_unprivileged_userns=1": "kernel.apparmor_restrict_unprivileged_userns is 1 and has to be 0",
+		"/proc/self/status=Name:\tx\nSeccomp:\t2\n":                "seccomp=unconfined",
+		"/proc/self/status=Name:\tx\nSeccomp:\t0\n":                "none of the settings",
+	} {
+		name, text, _ := strings.Cut(file, "=")
+		got := obstacle(func(asked string) ([]byte, error) {
+			if asked != name {
+				return nil, os.ErrNotExist
+			}
+			return []byte(text + "\n"), nil
+		})
+		if !strings.Contains(got, want) {
+			t.Errorf("%s: %s, wanted %s", file, got, want)
+		}
+	}
+}

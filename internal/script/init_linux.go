@@ -192,17 +192,42 @@ func dropPrivileges() error {
 	return nil
 }
 
-// startScript starts python3, in a process group of its own.
+// maxFiles is how many files a process of a script may have open.
+const maxFiles = 512
+
+// startScript starts the script's program, in a process group of its own and within
+// its limits. Of one that can't set limits itself the first line of its input says
+// that they are set; else its input is empty.
 func startScript(j *initJob) (int, error) {
-	null, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	in, inW, err := os.Pipe()
 	if err != nil {
 		return 0, err
 	}
+	defer in.Close()
+	defer inW.Close()
 	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if j.User != 0 {
 		attr.Credential = &syscall.Credential{Uid: uint32(j.User), Gid: uint32(j.User)}
 	}
-	return syscall.ForkExec(j.Argv[0], j.Argv, &syscall.ProcAttr{Dir: "/", Env: j.Env, Files: []uintptr{uintptr(null), 1, 2, resultFD}, Sys: attr})
+	pid, err := syscall.ForkExec(j.Argv[0], j.Argv, &syscall.ProcAttr{Dir: "/", Env: j.Env, Files: []uintptr{in.Fd(), 1, 2, resultFD}, Sys: attr})
+	if err != nil || !j.Held {
+		return pid, err
+	}
+	for which, n := range map[int]uint64{unix.RLIMIT_CORE: 0, unix.RLIMIT_NOFILE: maxFiles, unix.RLIMIT_NPROC: uint64(j.Processes)} {
+		var had unix.Rlimit
+		err := unix.Prlimit(pid, which, nil, &had)
+		if n = min(n, had.Max); err == nil {
+			err = unix.Prlimit(pid, which, &unix.Rlimit{Cur: n, Max: n}, nil)
+		}
+		if err != nil {
+			_ = unix.Kill(pid, unix.SIGKILL)
+			return 0, fmt.Errorf("limit the script's process: %w", err)
+		}
+	}
+	if _, err := inW.Write([]byte("\n")); err != nil {
+		return pid, nil // it has ended already, which is seen elsewhere
+	}
+	return pid, nil
 }
 
 // reap waits for the script's process, and for what it leaves behind meanwhile.

@@ -16,16 +16,30 @@ import (
 // folder is where a contained script finds its files.
 const folder = "/run/script"
 
-// job is a script as it is handed to the process that runs it.
-type job struct {
-	python *python
-	files  map[string][]byte // by path under the job's folder
-	env    []string          // without what depends on folder and proxy
-	limits Limits
-	main   mainJob
+// program is what runs the scripts of a language.
+type program struct {
+	Executable string   // links followed
+	Roots      []string // folders and files without which it does not run
+	arguments  []string // before the path of main
+	main       string   // name of our own program in the language, which runs the script
+	text       []byte   // of main
+	script     string   // the name that a script's file is given
+	env        []string
+	// held says that main reads a line before it runs the script, which comes when
+	// the limits are set: it can't set them itself.
+	held bool
 }
 
-// mainJob is what main.py is told.
+// job is a script as it is handed to the process that runs it.
+type job struct {
+	program *program
+	files   map[string][]byte // by path under the job's folder
+	env     []string          // without what depends on folder and proxy
+	limits  Limits
+	main    mainJob
+}
+
+// mainJob is what main.py and main.ps1 are told.
 type mainJob struct {
 	Path         []string
 	Script       string // file
@@ -40,7 +54,11 @@ type mainJob struct {
 }
 
 //go:embed main.py
-var mainScript []byte
+var mainPython []byte
+
+// maxVariable is how long an environment variable can be, in bytes: Linux's
+// MAX_ARG_STRLEN, with its name and its end.
+const maxVariable = 128<<10 - 100
 
 // Bounds of what is unpacked of attachments.
 const (
@@ -50,8 +68,8 @@ const (
 
 // newJob puts a job together. The error says what is wrong with the script's
 // files.
-func newJob(py *python, req Request, l Limits, ca []byte, t *token) (*job, error) {
-	j := &job{python: py, files: map[string][]byte{"main.py": mainScript, "ca.pem": ca}, limits: l}
+func newJob(by *program, path []string, req Request, l Limits, ca []byte, t *token) (*job, error) {
+	j := &job{program: by, files: map[string][]byte{by.main: by.text, "ca.pem": ca}, limits: l}
 	total := 0
 	for name, raw := range req.Files {
 		if err := j.add(name, raw, &total); err != nil {
@@ -59,14 +77,14 @@ func newJob(py *python, req Request, l Limits, ca []byte, t *token) (*job, error
 		}
 	}
 	j.main = mainJob{
-		Path: py.Path, Handler: req.Handler, Payload: req.Payload, Seed: req.Seed, Dry: req.Dry,
+		Path: path, Handler: req.Handler, Payload: req.Payload, Seed: req.Seed, Dry: req.Dry,
 		// What a process reserves is more than what it takes: threads' stacks and
 		// arenas.
 		AddressSpace: l.Memory + 512<<20, Processes: l.Processes,
 	}
-	if req.Attachment == "" {
-		j.files["script.py"] = []byte(req.Script)
-		j.main.Script = "script.py"
+	if req.Attachment == "" || req.Script != "" && by.held {
+		j.files[by.script] = []byte(req.Script)
+		j.main.Script = by.script
 	}
 	if !req.Time.IsZero() {
 		at := float64(req.Time.UnixMicro()) / 1e6
@@ -79,9 +97,8 @@ func newJob(py *python, req Request, l Limits, ca []byte, t *token) (*job, error
 		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
 		// The proxy's caller repeats what should be repeated.
 		"AWS_MAX_ATTEMPTS=1",
-		// Each thread's arena would count as 64 MiB of address space.
-		"MALLOC_ARENA_MAX=2",
 	}
+	j.env = append(j.env, by.env...)
 	if !req.Time.IsZero() {
 		j.env = append(j.env, "PYTHONHASHSEED="+strconv.FormatUint(uint64(uint32(req.Seed)), 10))
 	}
@@ -158,8 +175,7 @@ func (j *job) at(dir, scratch, proxy string) (files map[string][]byte, env []str
 	return files, env, nil
 }
 
-// argv is python3's command line: no folder but the library's own, no files of
-// compiled code written.
+// argv is the command line that runs main.
 func (j *job) argv(dir string) []string {
-	return []string{j.python.Executable, "-S", "-s", "-B", "-u", dir + "/main.py"}
+	return append(append([]string{j.program.Executable}, j.program.arguments...), dir+"/"+j.program.main)
 }

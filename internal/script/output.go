@@ -60,6 +60,9 @@ type end struct {
 	late   bool   // its time was over
 }
 
+// exitedWell is the status of a process that says that nothing is wrong.
+const exitedWell = "exit status 0"
+
 // result makes sense of what a process left. The script may have written
 // anything: it is taken as such.
 func (e *end) result(l Limits) Result {
@@ -74,26 +77,49 @@ func (e *end) result(l Limits) Result {
 	}
 	var said struct {
 		Payload json.RawMessage
+		Exited  bool // PowerShell said exit
 		Error   *struct{ Class, Message string }
 	}
 	err := json.Unmarshal(e.raw, &said)
 	switch {
-	case err == nil && said.Error != nil && said.Error.Class == "MemoryError":
-		return fail(FailedMemory, "MemoryError: %s", said.Error.Message)
+	case err == nil && said.Error != nil && (said.Error.Class == "MemoryError" || said.Error.Class == "OutOfMemoryException"):
+		return fail(FailedMemory, "%s: %s", said.Error.Class, said.Error.Message)
 	case err == nil && said.Error != nil:
 		return fail(said.Error.Class, "%s", said.Error.Message)
 	case e.late:
 		return fail(FailedTime, "the script was killed after %v", l.Time)
 	case err != nil || said.Payload == nil:
 		return fail(FailedEnd, "the script's process ended before its handler did (%s)", e.status)
+	case said.Exited && e.status != exitedWell:
+		return fail(FailedEnd, "the script ended with %s", e.status)
 	}
-	d := json.NewDecoder(bytes.NewReader(said.Payload))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
+	v, err := decode(said.Payload)
+	if err != nil {
 		return fail(FailedResult, "%v", err)
 	}
-	return Result{Payload: numbers(v)}
+	return Result{Payload: v}
+}
+
+func decode(raw []byte) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var v any
+	err := d.Decode(&v)
+	return numbers(v), err
+}
+
+// ofJSON is what a text says that is a JSON object or list, as ConvertTo-Json makes
+// them; other values stay as they are.
+func ofJSON(v any) any {
+	text, _ := v.(string)
+	if text = strings.TrimSpace(text); !strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "[") || !json.Valid([]byte(text)) {
+		return v
+	}
+	said, err := decode([]byte(text))
+	if err != nil {
+		return v
+	}
+	return said
 }
 
 // numbers makes integers of the numbers that are.

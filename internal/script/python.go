@@ -65,6 +65,16 @@ func (r *Runner) interpreter(ctx context.Context) (*python, error) {
 	return r.python, nil
 }
 
+// program runs scripts: no folder but the library's own, no files of compiled code
+// written.
+func (p *python) program() *program {
+	return &program{
+		Executable: p.Executable, Roots: p.Roots, arguments: []string{"-S", "-s", "-B", "-u"}, main: "main.py", text: mainPython, script: "script.py",
+		// Each thread's arena would count as 64 MiB of address space.
+		env: []string{"MALLOC_ARENA_MAX=2"},
+	}
+}
+
 // note says that a runtime is another version than what there is.
 func (p *python) note(runtime string) string {
 	if want := strings.TrimPrefix(runtime, "python"); want != p.Version {

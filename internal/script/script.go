@@ -2,7 +2,7 @@ package script
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,20 +19,26 @@ type Options struct {
 	// Python is the interpreter; "": python3 of PATH. Where boto3 is installed for
 	// it, scripts have it.
 	Python string
+	// PowerShell is the program; "": pwsh of PATH. Where AWS.Tools modules are
+	// installed for it, scripts have them.
+	PowerShell string
 	// Uncontained runs scripts where the kernel does not give namespaces: with the
 	// rights of our own process, its files and its network. Without it they are
 	// refused there.
 	Uncontained bool
 	// Bare does without namespaces even where they can be had. It needs
 	// Uncontained.
-	Bare   bool
+	Bare bool
+	// Warn is told of each script that runs without containment, and why. It may be
+	// nil.
+	Warn   func(string)
 	Limits Limits
 }
 
 // Limits bound what a script may use. A zero member is its default.
 type Limits struct {
 	Time      time.Duration // 600 s, as AWS has it, which is also the most
-	Memory    int64         // bytes, of all its processes and files: 512 MiB
+	Memory    int64         // bytes, of all its processes and files: 512 MiB, of PowerShell 1 GiB, as AWS has it
 	Processes int           // and threads: 64
 	Scratch   int64         // bytes in /tmp, which count as memory: 256 MiB
 	Log       int           // bytes that are kept of what it prints, the last ones: 64 KiB
@@ -42,9 +48,6 @@ type Limits struct {
 func (l Limits) withDefaults() Limits {
 	if l.Time <= 0 || l.Time > 600*time.Second {
 		l.Time = 600 * time.Second
-	}
-	if l.Memory <= 0 {
-		l.Memory = 512 << 20
 	}
 	if l.Processes <= 0 {
 		l.Processes = 64
@@ -61,12 +64,46 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// of gives the limits of one script of a language.
+func (l Limits) of(language string, asked time.Duration) Limits {
+	if asked > 0 {
+		l.Time = min(l.Time, asked)
+	}
+	switch {
+	case l.Memory > 0:
+	case language == PowerShell:
+		l.Memory = 1 << 30
+	default:
+		l.Memory = 512 << 20
+	}
+	return l
+}
+
+// The languages that scripts are in.
+const (
+	Python     = "Python"
+	PowerShell = "PowerShell"
+)
+
+// Language is that of a runtime as SSM names them, "python3.11" or "PowerShell
+// 7.4"; "": none that scripts are run in.
+func Language(runtime string) string {
+	switch {
+	case strings.HasPrefix(runtime, "python3"):
+		return Python
+	case strings.HasPrefix(runtime, "PowerShell "), strings.HasPrefix(runtime, "dotnetcore"):
+		return PowerShell
+	}
+	return ""
+}
+
 // Runner runs scripts. It may be used by many goroutines.
 type Runner struct {
 	o Options
 
-	mu     sync.Mutex
-	python *python // found when it is first needed
+	mu         sync.Mutex
+	python     *python // found when it is first needed
+	powershell *powershell
 
 	check func() error // why nothing can be contained here; it is tried once
 }
@@ -79,9 +116,9 @@ func New(o Options) *Runner {
 
 // Request is a script that is to be run.
 type Request struct {
-	Runtime string // "python3.11"; the python3 that there is runs any python3
+	Runtime string // "python3.11", "PowerShell 7.4"; whatever version there is runs it
 	// Handler is the function that is called with Payload and a context; for one
-	// in an attachment "file.function".
+	// in an attachment "file.function". PowerShell has none.
 	Handler string
 	Script  string // its text; "" when it is in the attachment
 	// Attachment is the name of the file among Files with the script. All Files
@@ -137,13 +174,15 @@ const (
 // with ctx's error. A write that is under way then is waited for: what became of
 // it should be known.
 func (r *Runner) Run(ctx context.Context, req Request) (Result, error) {
-	if !strings.HasPrefix(req.Runtime, "python3") {
-		return Result{}, unavailable("this version runs scripts in Python only, not in %s", req.Runtime)
+	language := Language(req.Runtime)
+	if language == "" {
+		return Result{}, unavailable("scripts are run in Python and PowerShell, not in %s", req.Runtime)
 	}
 	if err := ctx.Err(); err != nil {
 		return Result{}, err
 	}
-	py, err := r.interpreter(ctx)
+	limits := r.o.Limits.of(language, req.TimeLimit)
+	by, path, note, err := r.program(ctx, language, req, limits)
 	if err != nil {
 		return Result{}, err
 	}
@@ -151,25 +190,27 @@ func (r *Runner) Run(ctx context.Context, req Request) (Result, error) {
 	if !contained && !r.o.Uncontained {
 		return Result{}, unavailable("scripts are not run here, where they can't be contained: %w", r.check())
 	}
+	if !contained && r.o.Warn != nil {
+		r.o.Warn(r.bare())
+	}
 	ca, err := newAuthority()
 	if err != nil {
 		return Result{}, err
-	}
-	limits := r.o.Limits
-	if req.TimeLimit > 0 {
-		limits.Time = min(limits.Time, req.TimeLimit)
 	}
 	log := &tail{keep: limits.Log}
 	p := &proxy{catalog: r.o.Catalog, caller: req.Caller, region: req.Region, hosts: req.Hosts, outside: req.Outside, open: contained, authority: ca, note: log.note}
 	if err := p.init(ctx); err != nil {
 		return Result{}, err
 	}
-	j, err := newJob(py, req, limits, ca.certificate, p.root)
+	j, err := newJob(by, path, req, limits, ca.certificate, p.root)
 	if err != nil {
 		return Result{Failure: &Failure{FailedEnd, err.Error()}}, nil
 	}
-	if note := py.note(req.Runtime); note != "" {
+	if note != "" {
 		log.note(note)
+	}
+	if !contained {
+		log.note(r.bare())
 	}
 	start := startBare
 	if contained {
@@ -183,8 +224,35 @@ func (r *Runner) Run(ctx context.Context, req Request) (Result, error) {
 		return Result{}, err
 	}
 	out := ended.result(limits)
+	if language == PowerShell {
+		out.Payload = ofJSON(out.Payload)
+	}
 	out.Log = log.String()
 	return out, nil
+}
+
+// program finds what runs a script, the path of its modules where it has to be told,
+// and what the script's log should say of it.
+func (r *Runner) program(ctx context.Context, language string, req Request, l Limits) (by *program, path []string, note string, err error) {
+	if language == PowerShell {
+		p, err := r.findPowerShell(ctx)
+		if err != nil {
+			return nil, nil, "", err
+		}
+		payload, err := json.Marshal(req.Payload)
+		switch {
+		case err != nil:
+			return nil, nil, "", fmt.Errorf("the script's input has no form in JSON: %w", err)
+		case len(payload) > maxVariable:
+			return nil, nil, "", unavailable("InputPayload has %d bytes as JSON; PowerShell gets it in an environment variable, which has at most %d", len(payload), maxVariable)
+		}
+		return p.program(l, payload), nil, p.note(req.Runtime), nil
+	}
+	p, err := r.interpreter(ctx)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	return p.program(), p.Path, p.note(req.Runtime), nil
 }
 
 // run runs a job and serves it, until it and its calls have ended.
@@ -217,12 +285,11 @@ func unavailable(format string, args ...any) error {
 	return &Unavailable{fmt.Errorf(format, args...)}
 }
 
-// Doctor says what keeps scripts from being run here, contained and with boto3:
-// nil where nothing does.
-func (r *Runner) Doctor(ctx context.Context) error {
-	py, err := r.interpreter(ctx)
-	if err == nil && py.Boto3 == "" {
-		err = fmt.Errorf("boto3 is not installed for %s", py.Executable)
+// bare says that a script runs without containment, and why.
+func (r *Runner) bare() string {
+	why := "containment was not asked for"
+	if err := r.check(); err != nil {
+		why = err.Error()
 	}
-	return errors.Join(err, r.check())
+	return "the script runs uncontained, with the files, the network and the rights of this process: " + why
 }

@@ -179,17 +179,14 @@ def handler(events, context): deeper()
 	}
 }
 
-func TestOtherLanguagesAreRefused(t *testing.T) {
+func TestWhatIsNotInstalledIsRefused(t *testing.T) {
 	b := newBench(t)
-	for _, runtime := range []string{"PowerShell 7.4", "PowerShell Core 6.0"} {
+	for runtime, want := range map[string]string{"PowerShell 7.4": "scripts in PowerShell need pwsh", "PowerShell Core 6.0": "scripts in PowerShell need pwsh", "python3.11": "scripts in Python need python3", "ruby3.2": "not in ruby3.2"} {
+		b.runner = New(Options{Python: "no-such-python", PowerShell: "no-such-pwsh"})
 		_, err := b.try("", func(r *Request) { r.Runtime = runtime })
-		if u, ok := err.(*Unavailable); !ok || !strings.Contains(u.Error(), runtime) {
+		if u, ok := err.(*Unavailable); !ok || !strings.Contains(u.Error(), want) {
 			t.Errorf("%s: %v", runtime, err)
 		}
-	}
-	b.runner = New(Options{Python: "no-such-python"})
-	if _, err := b.try(""); err == nil || !strings.Contains(err.Error(), "scripts in Python need python3") {
-		t.Error(err)
 	}
 }
 
@@ -199,9 +196,19 @@ func TestWhatCantBeContainedIsRefused(t *testing.T) {
 	if _, err := b.try("def handler(e, c): return 1"); err == nil || !strings.Contains(err.Error(), "can't be contained") {
 		t.Fatal(err)
 	}
-	b.runner = New(Options{Catalog: b.runner.o.Catalog, Bare: true, Uncontained: true})
-	if got := b.succeeds("def handler(e, c): return 1"); got != int64(1) {
-		t.Error(got)
+	warned := 0
+	b.runner = New(Options{Catalog: b.runner.o.Catalog, Bare: true, Uncontained: true, Warn: func(what string) {
+		if warned++; !strings.Contains(what, "the script runs uncontained, with the files, the network and the rights of this process") {
+			t.Error(what)
+		}
+	}})
+	for range 2 {
+		if got := b.run("def handler(e, c): return 1"); got.Payload != int64(1) || !strings.Contains(got.Log, "the script runs uncontained") {
+			t.Errorf("%+v", got)
+		}
+	}
+	if warned != 2 {
+		t.Errorf("warned %d times of two scripts", warned)
 	}
 	// What is left behind in the process group goes, too.
 	b.fails(FailedTime, "import subprocess\ndef handler(e, c): subprocess.run(['sleep', '600'])", func(r *Request) { r.TimeLimit = 2 * time.Second })

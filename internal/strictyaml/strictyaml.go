@@ -4,6 +4,7 @@
 package strictyaml
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/goccy/go-yaml"
@@ -31,4 +32,18 @@ func Decode(file string, data []byte, into any, want string) error {
 		}
 	}
 	return out
+}
+
+// Place is where a file has the value at a path of goccy's: "$.scripts". It is the
+// file's beginning where there is none.
+func Place(file string, data []byte, path string) knowngood.Position {
+	at := knowngood.Position{File: file, Line: 1}
+	p, err := yaml.PathString(path)
+	if err != nil {
+		return at
+	}
+	if n, err := p.ReadNode(bytes.NewReader(data)); err == nil && n.GetToken() != nil && n.GetToken().Position != nil {
+		at.Line, at.Col = n.GetToken().Position.Line, n.GetToken().Position.Column
+	}
+	return at
 }

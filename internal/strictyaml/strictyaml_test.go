@@ -22,3 +22,12 @@ func TestErrorsHaveTheirPlace(t *testing.T) {
 		}
 	}
 }
+
+func TestPlacesOfValues(t *testing.T) {
+	text := []byte("# a comment\na:\n  b: 5\n")
+	for path, want := range map[string]string{"$.a.b": "f.yaml:3:6", "$.c": "f.yaml:1", "no path": "f.yaml:1"} {
+		if got := Place("f.yaml", text, path).String(); got != want {
+			t.Errorf("%s: %s, wanted %s", path, got, want)
+		}
+	}
+}
