@@ -1,11 +1,11 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +19,7 @@ import (
 )
 
 type lintOptions struct {
+	attachmentOptions
 	output  string
 	strict  bool
 	actions bool
@@ -32,11 +33,14 @@ func newRunbookLint(s Streams) *cobra.Command {
 		Long: `Checks runbooks without running them: the references between their steps, types,
 steps that nothing leads to and circles that nothing leads out of, and each call's
 service, operation and inputs against the API models. In a folder every file that
-says schemaVersion 0.3 is checked. Exit code 2: a document can't be run.`,
+says schemaVersion 0.3 is checked. Files of a document that are not beside it, nor in
+a folder --attachments, are a warning; one with another content is a problem. Exit
+code 2: a document can't be run.`,
 		Args: takes(cobra.MinimumNArgs(1), "runbooks, files or folders"),
 		RunE: func(_ *cobra.Command, args []string) error { return lintRunbooks(s.Out, o, args) },
 	}
 	registerOutput(cmd, &o.output)
+	o.attachmentOptions.register(cmd)
 	cmd.Flags().BoolVar(&o.strict, "strict", false, "exit code 2 for warnings too")
 	cmd.Flags().BoolVar(&o.actions, "actions", false, "list the IAM actions that each runbook needs")
 	return cmd
@@ -64,6 +68,12 @@ func lintRunbooks(w io.Writer, o lintOptions, args []string) error {
 	if err := checkOutput(o.output); err != nil {
 		return err
 	}
+	if slices.ContainsFunc(o.attachments, inS3) {
+		return knowngood.E(knowngood.Usage, "lint", "--attachments in S3: lint calls nothing").WithHint("give a folder or a file")
+	}
+	if err := o.check(); err != nil {
+		return err
+	}
 	cat, err := catalog()
 	if err != nil {
 		return err
@@ -75,7 +85,7 @@ func lintRunbooks(w io.Writer, o lintOptions, args []string) error {
 			return err
 		}
 		for _, f := range files {
-			found = append(found, lint(cat, f.name, f.data))
+			found = append(found, lint(cat, f, o.sources(nil)))
 		}
 	}
 	problems, warnings := 0, 0
@@ -100,18 +110,23 @@ func lintRunbooks(w io.Writer, o lintOptions, args []string) error {
 }
 
 type lintTarget struct {
-	name string
-	data []byte
+	name   string
+	data   []byte
+	beside runbook.AttachmentSource
 }
 
 // lintTargets finds what an argument means: a runbook of the library, a file, or
 // the runbooks in a folder.
 func lintTargets(arg string) ([]lintTarget, error) {
-	if raw, err := fs.ReadFile(library.FS, path.Join("runbooks", arg+".yaml")); err == nil {
-		return []lintTarget{{arg, raw}}, nil
+	books, err := fs.Sub(library.FS, "runbooks")
+	if err != nil {
+		return nil, err
+	}
+	if raw, err := fs.ReadFile(books, arg+".yaml"); err == nil {
+		return []lintTarget{{arg, raw, runbook.FolderAttachments(books, "the library")}}, nil
 	}
 	var out []lintTarget
-	err := filepath.WalkDir(arg, func(file string, e fs.DirEntry, err error) error {
+	err = filepath.WalkDir(arg, func(file string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
@@ -122,7 +137,7 @@ func lintTargets(arg string) ([]lintTarget, error) {
 		}
 		raw, err := readLimited(file)
 		if err == nil && (file == arg || runbook.Looks(raw)) {
-			out = append(out, lintTarget{file, raw})
+			out = append(out, lintTarget{file, raw, localAttachments(filepath.Dir(file))})
 		}
 		return err
 	})
@@ -146,14 +161,24 @@ func readLimited(file string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, runbook.MaxDocumentBytes+1))
 }
 
-func lint(cat *awsapi.Catalog, name string, data []byte) lintedFile {
-	f := lintedFile{File: name, Problems: []lintProblem{}, Warnings: []lintProblem{}, Actions: []string{}, Unknown: []string{}}
-	d, err := runbook.Parse(name, data)
+func lint(cat *awsapi.Catalog, target lintTarget, sources []runbook.AttachmentSource) lintedFile {
+	f := lintedFile{File: target.name, Problems: []lintProblem{}, Warnings: []lintProblem{}, Actions: []string{}, Unknown: []string{}}
+	d, err := runbook.Parse(target.name, target.data)
 	if err != nil {
 		f.Problems = problemsOf(runbook.Problems(err))
 		return f
 	}
 	problems, warnings := d.Lint(cat)
+	if d.NeedsAttachments() {
+		_, err := d.ReadAttachments(context.Background(), append(sources, target.beside)...)
+		for _, e := range runbook.AttachmentErrors(err) {
+			if e.Differs {
+				problems = append(problems, e.FileError)
+			} else {
+				warnings = append(warnings, e.FileError)
+			}
+		}
+	}
 	f.Steps, f.Problems, f.Warnings = len(d.Steps()), problemsOf(problems), problemsOf(warnings)
 	if actions, unknown := d.Actions(cat); len(f.Problems) == 0 {
 		f.Actions, f.Unknown = append(f.Actions, actions...), append(f.Unknown, unknown...)

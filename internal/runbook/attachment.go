@@ -78,6 +78,20 @@ type AttachmentError struct {
 // Unwrap gives the place in the document and the problem.
 func (e *AttachmentError) Unwrap() error { return e.FileError }
 
+// AttachmentErrors are the errors of ReadAttachments, one by one.
+func AttachmentErrors(err error) []*AttachmentError {
+	var out []*AttachmentError
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range all.Unwrap() {
+			var a *AttachmentError
+			if errors.As(e, &a) {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
 func (a Attachment) read(ctx context.Context, sources []AttachmentSource) ([]byte, error) {
 	var why []string
 	differs := false
@@ -97,8 +111,12 @@ func (a Attachment) read(ctx context.Context, sources []AttachmentSource) ([]byt
 	if len(why) == 0 {
 		why = []string{"nobody has said where it is"}
 	}
+	is := "is not to be had"
+	if differs {
+		is = "is another"
+	}
 	return nil, &AttachmentError{Differs: differs, FileError: &knowngood.FileError{
-		Position: a.Position, Problem: fmt.Sprintf("the attachment %s is not to be had: %s", a.Name, strings.Join(why, "; ")), Want: "a file with the sha256 " + a.SHA256,
+		Position: a.Position, Problem: fmt.Sprintf("the attachment %s %s: %s", a.Name, is, strings.Join(why, "; ")), Want: "a file with the sha256 " + a.SHA256,
 	}}
 }
 

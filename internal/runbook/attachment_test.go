@@ -87,12 +87,12 @@ func TestReadAttachments(t *testing.T) {
 		differs bool
 		want    string
 	}{
-		{nil, false, "nobody has said where it is"},
-		{[]AttachmentSource{empty}, false, "the folder e: open code.py: file does not exist"},
-		{[]AttachmentSource{empty, stale}, true, "the folder e: open code.py: file does not exist; that of the folder s has the sha256 " + hashOf([]byte("old"))},
+		{nil, false, "is not to be had: nobody has said where it is"},
+		{[]AttachmentSource{empty}, false, "is not to be had: the folder e: open code.py: file does not exist"},
+		{[]AttachmentSource{empty, stale}, true, "is another: the folder e: open code.py: file does not exist; that of the folder s has the sha256 " + hashOf([]byte("old"))},
 	} {
 		_, err := d.ReadAttachments(t.Context(), c.sources...)
-		want := "a.yaml:3:3: the attachment code.py is not to be had: " + c.want + "; expected a file with the sha256 " + hashOf([]byte("x"))
+		want := "a.yaml:3:3: the attachment code.py " + c.want + "; expected a file with the sha256 " + hashOf([]byte("x"))
 		var a *AttachmentError
 		var f *knowngood.FileError
 		if !errors.As(err, &a) || !errors.As(err, &f) || a.Differs != c.differs || err.Error() != want {
