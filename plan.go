@@ -53,6 +53,16 @@ type DocumentRef struct {
 	Version string `json:"version,omitempty"`
 	SHA256  string `json:"sha256"`  // of Content, in hex
 	Content string `json:"content"` // the document as it was planned
+	// Attachments are the files that belong to it. Their content is not in the plan,
+	// which people read, but in the store, by its hash.
+	Attachments []AttachmentRef `json:"attachments,omitempty"`
+}
+
+// AttachmentRef pins a document's file by its content.
+type AttachmentRef struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"` // in hex
+	Size   int64  `json:"size"`   // in bytes
 }
 
 // Precondition is a value that planning read and used. Apply reads it again

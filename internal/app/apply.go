@@ -147,6 +147,7 @@ func (ses *session) approver(op, as string) (string, error) {
 type applyOptions struct {
 	awsOptions
 	governanceOptions
+	attachmentOptions
 	output string
 }
 
@@ -163,6 +164,7 @@ plan's file, or the id of its run, which has the plan too.`,
 	}
 	o.awsOptions.register(cmd)
 	o.governanceOptions.register(cmd)
+	o.attachmentOptions.register(cmd)
 	registerOutput(cmd, &o.output)
 	return cmd
 }
@@ -208,7 +210,7 @@ func apply(ctx context.Context, s Streams, o applyOptions, name string) error {
 			return applyFleet(ctx, s, o, name, fleet)
 		}
 	}
-	ses, err := o.open(ctx)
+	ses, err := o.openWith(ctx, o.attachmentOptions)
 	if err != nil {
 		return err
 	}

@@ -383,7 +383,7 @@ func (d *doctor) runbooks() ([]book, error) {
 		if err != nil {
 			return nil, err
 		}
-		targets = append(targets, lintTarget{strings.TrimSuffix(filepath.Base(file), ".yaml"), raw})
+		targets = append(targets, lintTarget{name: strings.TrimSuffix(filepath.Base(file), ".yaml"), data: raw})
 	}
 	for _, folder := range d.governance {
 		found, err := runbooksIn(folder)

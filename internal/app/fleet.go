@@ -67,7 +67,7 @@ func planFleet(ctx context.Context, s Streams, o runOptions, name string, args [
 	if err != nil {
 		return err
 	}
-	ses, err := o.open(ctx)
+	ses, err := o.openWith(ctx, o.attachmentOptions)
 	if err != nil {
 		return err
 	}

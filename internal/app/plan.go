@@ -17,6 +17,7 @@ import (
 type planOptions struct {
 	awsOptions
 	governanceOptions
+	attachmentOptions
 	out    string
 	output string
 }
@@ -36,6 +37,7 @@ of that name, each in a file with the finding's id.`,
 	}
 	o.awsOptions.register(cmd)
 	o.governanceOptions.register(cmd)
+	o.attachmentOptions.register(cmd)
 	registerOutput(cmd, &o.output)
 	cmd.Flags().StringVarP(&o.out, "output-file", "o", "", "file that the plan is written to, or the folder for several; default: plan.json, or plans")
 	return cmd
@@ -45,7 +47,7 @@ func planFindings(ctx context.Context, s Streams, o planOptions, names []string)
 	if err := checkOutput(o.output); err != nil {
 		return err
 	}
-	ses, err := o.open(ctx)
+	ses, err := o.openWith(ctx, o.attachmentOptions)
 	if err != nil {
 		return err
 	}

@@ -75,6 +75,12 @@ func printPlan(w io.Writer, p *knowngood.Plan) {
 	for _, why := range p.Incomplete {
 		fmt.Fprintf(w, "\nIncomplete: %s\n", why)
 	}
+	for _, a := range p.Document.Attachments {
+		fmt.Fprintf(w, "\nAttachment %s: %d bytes, sha256 %s", a.Name, a.Size, a.SHA256)
+	}
+	if len(p.Document.Attachments) > 0 {
+		fmt.Fprintln(w)
+	}
 	fmt.Fprintln(w)
 	wrapped(w, "IAM actions: ", p.Actions)
 	if why := remedy.NeedsApproval(p); why != nil {

@@ -15,6 +15,7 @@ import (
 
 type runOptions struct {
 	awsOptions
+	attachmentOptions
 	plan     bool
 	out      string
 	resource string
@@ -39,7 +40,8 @@ and begins no more once more than --max-errors have failed.`,
 			return planRun(cmd.Context(), s, o, args[0], args[1:])
 		},
 	}
-	o.register(cmd)
+	o.awsOptions.register(cmd)
+	o.attachmentOptions.register(cmd)
 	o.fleet.register(cmd)
 	cmd.Flags().BoolVar(&o.plan, "plan", false, "plan, and do nothing")
 	cmd.Flags().StringVarP(&o.out, "output-file", "o", "plan.json", "file that the plan is written to")
@@ -55,7 +57,7 @@ func planRun(ctx context.Context, s Streams, o runOptions, name string, args []s
 	if err != nil {
 		return err
 	}
-	ses, err := o.open(ctx)
+	ses, err := o.openWith(ctx, o.attachmentOptions)
 	if err != nil {
 		return err
 	}

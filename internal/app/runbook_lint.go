@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +19,7 @@ import (
 )
 
 type lintOptions struct {
+	attachmentOptions
 	output  string
 	strict  bool
 	actions bool
@@ -33,14 +33,17 @@ func newRunbookLint(s Streams) *cobra.Command {
 		Long: `Checks runbooks without running them: the references between their steps, types,
 steps that nothing leads to and circles that nothing leads out of, and each call's
 service, operation and inputs against the API models. In a folder every file that
-says schemaVersion 0.3 is checked. A script for which something is missing on this
-machine is a warning. Exit code 2: a document can't be run.`,
+says schemaVersion 0.3 is checked. Files of a document that are not beside it, nor in
+a folder --attachments, are a warning, and so is a script for which something is
+missing on this machine; a file with another content is a problem. Exit code 2: a
+document can't be run.`,
 		Args: takes(cobra.MinimumNArgs(1), "runbooks, files or folders"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return lintRunbooks(cmd.Context(), s.Out, o, args)
 		},
 	}
 	registerOutput(cmd, &o.output)
+	o.attachmentOptions.register(cmd)
 	cmd.Flags().BoolVar(&o.strict, "strict", false, "exit code 2 for warnings too")
 	cmd.Flags().BoolVar(&o.actions, "actions", false, "list the IAM actions that each runbook needs")
 	return cmd
@@ -68,6 +71,12 @@ func lintRunbooks(ctx context.Context, w io.Writer, o lintOptions, args []string
 	if err := checkOutput(o.output); err != nil {
 		return err
 	}
+	if slices.ContainsFunc(o.attachments, inS3) {
+		return knowngood.E(knowngood.Usage, "lint", "--attachments in S3: lint calls nothing").WithHint("give a folder or a file")
+	}
+	if err := o.check(); err != nil {
+		return err
+	}
 	cat, err := catalog()
 	if err != nil {
 		return err
@@ -84,7 +93,7 @@ func lintRunbooks(ctx context.Context, w io.Writer, o lintOptions, args []string
 			return err
 		}
 		for _, f := range files {
-			found = append(found, lint(ctx, cat, runner, f.name, f.data))
+			found = append(found, lint(ctx, cat, runner, f, o.sources(nil)))
 		}
 	}
 	problems, warnings := 0, 0
@@ -109,15 +118,20 @@ func lintRunbooks(ctx context.Context, w io.Writer, o lintOptions, args []string
 }
 
 type lintTarget struct {
-	name string
-	data []byte
+	name   string
+	data   []byte
+	beside runbook.AttachmentSource
 }
 
 // lintTargets finds what an argument means: a runbook of the library, a file, or
 // the runbooks in a folder.
 func lintTargets(arg string) ([]lintTarget, error) {
-	if raw, err := fs.ReadFile(library.FS, path.Join("runbooks", arg+".yaml")); err == nil {
-		return []lintTarget{{arg, raw}}, nil
+	books, err := fs.Sub(library.FS, "runbooks")
+	if err != nil {
+		return nil, err
+	}
+	if raw, err := fs.ReadFile(books, arg+".yaml"); err == nil {
+		return []lintTarget{{arg, raw, runbook.FolderAttachments(books, "the library")}}, nil
 	}
 	out, err := runbooksIn(arg)
 	if err != nil {
@@ -143,7 +157,7 @@ func runbooksIn(arg string) ([]lintTarget, error) {
 		}
 		raw, err := readLimited(file)
 		if err == nil && (file == arg || runbook.Looks(raw)) {
-			out = append(out, lintTarget{file, raw})
+			out = append(out, lintTarget{file, raw, localAttachments(filepath.Dir(file))})
 		}
 		return err
 	})
@@ -161,9 +175,9 @@ func readLimited(file string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, runbook.MaxDocumentBytes+1))
 }
 
-func lint(ctx context.Context, cat *awsapi.Catalog, runner scripts, name string, data []byte) lintedFile {
-	f := lintedFile{File: name, Problems: []lintProblem{}, Warnings: []lintProblem{}, Actions: []string{}, Unknown: []string{}}
-	d, err := runbook.Parse(name, data)
+func lint(ctx context.Context, cat *awsapi.Catalog, runner scripts, target lintTarget, sources []runbook.AttachmentSource) lintedFile {
+	f := lintedFile{File: target.name, Problems: []lintProblem{}, Warnings: []lintProblem{}, Actions: []string{}, Unknown: []string{}}
+	d, err := runbook.Parse(target.name, target.data)
 	if err != nil {
 		f.Problems = problemsOf(runbook.Problems(err))
 		return f
@@ -171,6 +185,16 @@ func lint(ctx context.Context, cat *awsapi.Catalog, runner scripts, name string,
 	problems, warnings := d.Lint(cat)
 	for _, l := range runner.lacks(ctx, d) {
 		warnings = append(warnings, &knowngood.FileError{Position: l.Position, Problem: "step " + l.Step + ": the script can't run here: " + l.why})
+	}
+	if d.NeedsAttachments() {
+		_, err := d.ReadAttachments(ctx, append(sources, target.beside)...)
+		for _, e := range runbook.AttachmentErrors(err) {
+			if e.Differs {
+				problems = append(problems, e.FileError)
+			} else {
+				warnings = append(warnings, e.FileError)
+			}
+		}
 	}
 	f.Steps, f.Problems, f.Warnings = len(d.Steps()), problemsOf(problems), problemsOf(warnings)
 	if actions, unknown := d.Actions(cat); len(f.Problems) == 0 {

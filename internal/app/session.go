@@ -60,6 +60,7 @@ type session struct {
 	state     string // where the store is
 	loopback  bool   // every call goes to this machine
 	history   historyOptions
+	files     attachmentOptions
 }
 
 // config is the standard chain's configuration.
@@ -218,7 +219,7 @@ func (s *session) remediator(g *governance, onEntry func(*knowngood.Plan, knowng
 	return &remedy.Remediator{
 		Catalog: s.catalog, Content: s.content, As: s.as, Runs: s.store, Log: s.store, Records: s.store, Findings: s.findings(), Clock: s.clock,
 		Verifier: remedy.Verifier{Reader: s.collector(g.rules.Reads()), Evaluator: court{g, s}, Clock: s.clock, Consistency: consistency, Poll: poll},
-		Effects:  runbook.Effects{Scripts: s.scripts},
+		Effects:  runbook.Effects{Scripts: s.scripts}, Attachments: s.files.sources,
 		Owner:    me(), Dead: isDead, NewID: newRunID, OnEntry: onEntry,
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/internal/runbook"
@@ -40,6 +41,11 @@ type Runbook struct {
 	Document *runbook.Document
 	Ref      knowngood.DocumentRef
 	Entry    Entry
+	// Beside is where the document is, and perhaps its files.
+	Beside runbook.AttachmentSource
+
+	mu    sync.Mutex
+	files map[string][]byte // once they were read; see attachments
 }
 
 // Runbook finds a runbook by its name in the library, else as a file of the
@@ -60,7 +66,8 @@ func (c *Content) Runbook(name string) (*Runbook, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(raw)
-	return &Runbook{d, knowngood.DocumentRef{Name: name, SHA256: hex.EncodeToString(sum[:]), Content: string(raw)}, entry}, nil
+	ref := knowngood.DocumentRef{Name: name, SHA256: hex.EncodeToString(sum[:]), Content: string(raw)}
+	return &Runbook{Document: d, Ref: ref, Entry: entry, Beside: c.beside(name)}, nil
 }
 
 // names are those of the library's runbooks, sorted.

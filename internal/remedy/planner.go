@@ -38,7 +38,8 @@ type PlanRequest struct {
 	Resource   knowngood.ResourceKey
 	Finding    string
 	Rule       string
-	Entry      Entry // what is said beside the document
+	Entry      Entry             // what is said beside the document
+	Files      map[string][]byte // the document's, by their names
 }
 
 // maxPaths bounds how many ways through a document are followed, and maxMoves

@@ -19,9 +19,7 @@ func (e *exploration) script(w *way, next runbook.Next) error {
 	calls := &scriptCalls{exploration: e, w: w, step: next.Step, assumed: e.undetermined(w, e.req.Document.Uses(next.Step))}
 	r := *next.Effect.Script
 	r.RunID, r.Step, r.Attempt, r.Dry, r.Caller = e.req.RunID, next.Step, next.Attempt, true, calls
-	if len(e.req.Document.Attachments()) > 0 {
-		return e.unscripted(w, next, "its attachments are not at hand", nil)
-	}
+	r.Files = e.req.Files
 	result, err := e.Scripts.RunScript(e.ctx, r)
 	calls.mu.Lock() // what comes late is not in the plan
 	calls.over = true

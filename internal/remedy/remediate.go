@@ -37,6 +37,12 @@ type Records interface {
 	// HasPlan says whether a plan is kept, by its whole hash.
 	HasPlan(ctx context.Context, hash string) (bool, error)
 	PutResidual(ctx context.Context, r knowngood.Residual) error
+	// KeepAttachments keeps files of a plan's document, by their SHA-256, as long as
+	// the plan may be applied or its run is remembered, and gives those of the plan's
+	// files that are not kept.
+	KeepAttachments(ctx context.Context, p *knowngood.Plan, files map[string][]byte) (missing []knowngood.AttachmentRef, err error)
+	// Attachment gives a file by its SHA-256; kind NotFound where it is not kept.
+	Attachment(ctx context.Context, sha256 string) ([]byte, error)
 }
 
 // FindingSink is told what becomes of findings. internal/finding implements it.
@@ -79,8 +85,12 @@ type Remediator struct {
 	NewID func() string // of runs
 	// Patience is the longest wait of a run that Apply sits out; 0: any.
 	Patience time.Duration
-	// Effects do what steps want done that is no call of AWS's API.
+	// Effects do what steps want done that is no call of AWS's API. The files of
+	// documents come from Records.
 	Effects runbook.Effects
+	// Attachments are the places where files of documents are looked for before it
+	// is beside the document; caller is a run's own. nil: nowhere else.
+	Attachments func(caller awsapi.Caller) []runbook.AttachmentSource
 	// OnEntry is told of each entry of a run's log once it is durable. nil: nobody.
 	OnEntry func(*knowngood.Plan, knowngood.LogEntry)
 }
@@ -127,13 +137,19 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 		return nil, err
 	}
 	caller := r.As(role, "plan", narrowed)
+	// The files belong to the document, which is the caller's, and not the role's.
+	files, refs, err := book.attachments(ctx, r.sources(r.As("", "attachments", Narrowing{}), book.Beside))
+	if err != nil {
+		return nil, err
+	}
 	planner := &Planner{Catalog: r.Catalog, Operations: r.Content.Operations, Scripts: r.Effects.Scripts, Read: func(ctx context.Context, op *awsapi.Operation, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
 		return caller.Call(ctx, op.Service.Name, op.Name, in, append([]awsapi.CallOption{awsapi.Region(place.Region)}, opts...)...)
 	}}
 	req := PlanRequest{
 		RunID: r.NewID(), Created: r.Clock.Now().UTC().Truncate(time.Second), Document: book.Document, Ref: book.Ref, Entry: book.Entry,
-		Parameters: params, Place: place, Role: role, Resource: resource,
+		Parameters: params, Place: place, Role: role, Resource: resource, Files: files,
 	}
+	req.Ref.Attachments = refs
 	if f != nil {
 		req.Finding, req.Rule = f.ID, f.Rule
 	}
@@ -142,6 +158,9 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 		return nil, err
 	}
 	if _, err := toPlan(plan, r.Catalog, r.Content.Operations); err != nil { // a plan that no run could carry out
+		return nil, err
+	}
+	if err := r.keepAttachments(ctx, plan, files); err != nil {
 		return nil, err
 	}
 	return plan, r.Records.PutPlan(ctx, plan)
@@ -172,11 +191,14 @@ const PlanLifetime = 7 * 24 * time.Hour
 // Refused: a decision is against it, the world has moved before the first write,
 // or the plan is older than PlanLifetime. Kind Conflict: another run or process is
 // at work. Kind Credentials: AWS did not accept them, and the run goes on with the
-// next Apply. A run that failed is a result, not an error; retry counts it as an
+// next Apply. Kind Invalid: a file of the plan's document is not to be had. A run that failed is a result, not an error; retry counts it as an
 // automatic attempt. A result in the state NeedsOperator comes with an error that
 // says why.
 func (r *Remediator) Apply(ctx context.Context, plan *knowngood.Plan, decisions []knowngood.Approval, retry knowngood.Retry) (Result, error) {
 	if err := r.mayApply(ctx, plan, decisions); err != nil {
+		return Result{}, err
+	}
+	if err := r.bringAttachments(ctx, plan); err != nil {
 		return Result{}, err
 	}
 	known, epoch, err := r.lease(ctx, plan)
@@ -325,7 +347,7 @@ func (r *Remediator) carryOut(ctx context.Context, plan *knowngood.Plan, epoch i
 		return Result{}, err
 	}
 	x := &Executor{
-		Catalog: r.Catalog, Operations: r.Content.Operations, Caller: r.As(plan.Role, plan.RunID, narrowed), Log: r.Log, Clock: r.Clock, Patience: r.Patience, Effects: r.Effects,
+		Catalog: r.Catalog, Operations: r.Content.Operations, Caller: r.As(plan.Role, plan.RunID, narrowed), Log: r.Log, Clock: r.Clock, Patience: r.Patience, Effects: r.effects(),
 		Settler: &Settler{Catalog: r.Catalog, Operations: r.Content.Operations, Clock: r.Clock, Consistency: 30 * time.Second, Poll: 3 * time.Second},
 		Decisions: func(context.Context, runbook.ApproveRequest) ([]knowngood.Approval, error) {
 			return decisions, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -13,13 +14,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/awsapi"
 )
 
 // Attachment is a file that belongs to a document: an entry of its files.
 type Attachment struct {
-	Name   string
-	SHA256 string // in hex
+	knowngood.Position // of the entry
+	Name               string
+	SHA256             string // in hex
 }
 
 // AWS's limits of attachments: five files, as "Using scripts in runbooks" has it.
@@ -28,18 +31,107 @@ const (
 	maxAttachmentBytes = 100 << 20
 )
 
-// Attachments are the document's files. Their content is looked for when a
-// script needs it.
+// Attachments are the document's files.
 func (d *Document) Attachments() []Attachment { return slices.Clone(d.files) }
 
+// NeedsAttachments says whether a step may need the document's files.
+func (d *Document) NeedsAttachments() bool {
+	return len(d.files) > 0 && slices.ContainsFunc(d.steps, func(s *Step) bool { return s.Action == scriptAction })
+}
+
+// AttachmentSource is a place in which a document's files are looked for.
+type AttachmentSource struct {
+	Place string // for messages: "the folder code", "s3://bucket/code"
+	// Get gives a file by its name. It makes reads only, and may be called again.
+	// The bytes need not be those of the document's checksum.
+	Get func(ctx context.Context, name string) ([]byte, error)
+}
+
+// ReadAttachments gives the document's files by their names, each from the first
+// of the sources that has it as the document's checksum wants it. The errors, a
+// *knowngood.FileError for each file that is not to be had, say what is in each
+// place.
+func (d *Document) ReadAttachments(ctx context.Context, sources ...AttachmentSource) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	var errs []error
+	for _, a := range d.files {
+		raw, err := a.read(ctx, sources)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		files[a.Name] = raw
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return files, ctx.Err()
+}
+
+// AttachmentError says why a file of a document is not to be had.
+type AttachmentError struct {
+	*knowngood.FileError
+	// Differs: there is a file of this name, with another content.
+	Differs bool
+}
+
+// Unwrap gives the place in the document and the problem.
+func (e *AttachmentError) Unwrap() error { return e.FileError }
+
+// AttachmentErrors are the errors of ReadAttachments, one by one.
+func AttachmentErrors(err error) []*AttachmentError {
+	var out []*AttachmentError
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range all.Unwrap() {
+			var a *AttachmentError
+			if errors.As(e, &a) {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+func (a Attachment) read(ctx context.Context, sources []AttachmentSource) ([]byte, error) {
+	var why []string
+	differs := false
+	for _, source := range sources {
+		raw, err := source.Get(ctx, a.Name)
+		if err != nil {
+			why = append(why, source.Place+": "+err.Error())
+			continue
+		}
+		got := hashOf(raw)
+		if got == a.SHA256 {
+			return raw, nil
+		}
+		differs = true
+		why = append(why, fmt.Sprintf("that of %s has the sha256 %s", source.Place, got))
+	}
+	if len(why) == 0 {
+		why = []string{"nobody has said where it is"}
+	}
+	is := "is not to be had"
+	if differs {
+		is = "is another"
+	}
+	return nil, &AttachmentError{Differs: differs, FileError: &knowngood.FileError{
+		Position: a.Position, Problem: fmt.Sprintf("the attachment %s %s: %s", a.Name, is, strings.Join(why, "; ")), Want: "a file with the sha256 " + a.SHA256,
+	}}
+}
+
+func hashOf(raw []byte) string {
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}
+
 func (a Attachment) missing(err error) error {
-	return fmt.Errorf("the attachment %s (sha256 %.12s…), which has the step's code, is not to be had: %w", a.Name, a.SHA256, err)
+	return fmt.Errorf("the attachment %s (sha256 %s), which has the step's code, is not to be had: %w", a.Name, a.SHA256, err)
 }
 
 func (a Attachment) check(raw []byte) error {
-	sum := sha256.Sum256(raw)
-	if got := hex.EncodeToString(sum[:]); got != a.SHA256 {
-		return fmt.Errorf("the attachment %s has the sha256 %.12s…, the document wants %.12s…", a.Name, got, a.SHA256)
+	if got := hashOf(raw); got != a.SHA256 {
+		return fmt.Errorf("the attachment %s has the sha256 %s, the document wants %s", a.Name, got, a.SHA256)
 	}
 	return nil
 }
@@ -78,14 +170,13 @@ func (p *docParser) files(n *node) {
 			p.add(sums.pos, "sha256: 64 hexadecimal digits", "%s has the sha256 %s", what, excerpt(sum))
 			continue
 		}
-		p.doc.files = append(p.doc.files, Attachment{Name: f.name, SHA256: sum})
+		p.doc.files = append(p.doc.files, Attachment{Position: f.pos, Name: f.name, SHA256: sum})
 	}
 }
 
-// FileAttachments finds attachments as files by their names, in the folder
-// where the document is.
-func FileAttachments(folder fs.FS) func(ctx context.Context, name, sha256 string) ([]byte, error) {
-	return func(_ context.Context, name, _ string) ([]byte, error) {
+// FolderAttachments finds files by their names in a folder.
+func FolderAttachments(folder fs.FS, name string) AttachmentSource {
+	return AttachmentSource{Place: name, Get: func(_ context.Context, name string) ([]byte, error) {
 		if !fs.ValidPath(name) {
 			return nil, fmt.Errorf("%s is no name of a file", excerpt(name))
 		}
@@ -95,19 +186,27 @@ func FileAttachments(folder fs.FS) func(ctx context.Context, name, sha256 string
 		}
 		defer f.Close()
 		return limited(f)
-	}
+	}}
 }
 
-// S3Attachments finds attachments by their names under a prefix of a bucket,
-// "s3://bucket/prefix", as CreateDocument's SourceUrl names it.
-func S3Attachments(caller awsapi.Caller, source string) (func(ctx context.Context, name, sha256 string) ([]byte, error), error) {
-	u, err := url.Parse(source)
-	if err != nil || u.Scheme != "s3" || u.Host == "" {
-		return nil, fmt.Errorf("%s is not of the form s3://bucket/prefix", excerpt(source))
+// S3Attachments finds files in S3, as CreateDocument's SourceUrl and S3FileUrl
+// name it: below a prefix, or the one object that has a file's name. at is
+// "s3://bucket/prefix", or a URL of S3's own, whose Region then counts.
+func S3Attachments(caller awsapi.Caller, at string) (AttachmentSource, error) {
+	bucket, prefix, region, ok := s3Place(at)
+	if !ok {
+		return AttachmentSource{}, fmt.Errorf("%s is not of the form s3://bucket/prefix or https://bucket.s3.REGION.amazonaws.com/prefix", excerpt(at))
 	}
-	return func(ctx context.Context, name, _ string) ([]byte, error) {
-		key := strings.TrimPrefix(path.Join(u.Path, name), "/")
-		out, err := caller.Call(ctx, "s3", "GetObject", map[string]any{"Bucket": u.Host, "Key": key})
+	var opts []awsapi.CallOption
+	if region != "" {
+		opts = append(opts, awsapi.Region(region))
+	}
+	return AttachmentSource{Place: at, Get: func(ctx context.Context, name string) ([]byte, error) {
+		key := prefix
+		if path.Base(prefix) != name || strings.HasSuffix(prefix, "/") {
+			key = strings.TrimPrefix(path.Join("/", prefix, name), "/")
+		}
+		out, err := caller.Call(ctx, "s3", "GetObject", map[string]any{"Bucket": bucket, "Key": key}, opts...)
 		if err != nil {
 			return nil, err
 		}
@@ -120,8 +219,33 @@ func S3Attachments(caller awsapi.Caller, source string) (func(ctx context.Contex
 		case []byte:
 			return body, nil
 		}
-		return nil, fmt.Errorf("s3://%s/%s has no content", u.Host, key)
-	}, nil
+		return nil, fmt.Errorf("s3://%s/%s has no content", bucket, key)
+	}}, nil
+}
+
+// s3Host is the host of a URL of S3: the bucket before it or, where there is none,
+// at the beginning of the path.
+var s3Host = regexp.MustCompile(`^(?:([a-z0-9.-]+)\.)?s3(?:[.-]([a-z]{2}(?:-[a-z]+)+-\d+))?\.amazonaws\.com(?:\.cn)?$`)
+
+// s3Place reads s3://bucket/prefix and S3's URLs.
+func s3Place(at string) (bucket, prefix, region string, ok bool) {
+	u, err := url.Parse(at)
+	if err != nil {
+		return "", "", "", false
+	}
+	prefix = strings.TrimPrefix(u.Path, "/")
+	switch m := s3Host.FindStringSubmatch(u.Host); {
+	case u.Scheme == "s3":
+		bucket = u.Host
+	case u.Scheme != "https" || m == nil:
+		return "", "", "", false
+	case m[1] != "":
+		bucket, region = m[1], m[2]
+	default:
+		bucket, prefix, _ = strings.Cut(prefix, "/")
+		region = m[2]
+	}
+	return bucket, prefix, region, bucket != ""
 }
 
 func limited(r io.Reader) ([]byte, error) {

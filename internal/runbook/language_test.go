@@ -2,13 +2,10 @@ package runbook
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/awsapi"
@@ -139,36 +136,6 @@ func TestAttachments(t *testing.T) {
 	}
 	if got := lintText(t, "files: {a: {}, b: {}, c: {}, d: {}, e: {}, f: {}}\n"+head+napStep); !strings.HasPrefix(got, "1: files has 6 attachments\n") {
 		t.Errorf("six files: %s", got)
-	}
-}
-
-// Attachments come from a folder, or from S3.
-func TestAttachmentSources(t *testing.T) {
-	folder := FileAttachments(fstest.MapFS{"code.py": {Data: []byte("x")}})
-	if raw, err := folder(t.Context(), "code.py", ""); err != nil || string(raw) != "x" {
-		t.Errorf("%q, %v", raw, err)
-	}
-	if _, err := folder(t.Context(), "../code.py", ""); err == nil {
-		t.Error("a path out of the folder was read")
-	}
-	if _, err := folder(t.Context(), "other.py", ""); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a file that is not there: %v", err)
-	}
-	s3 := callerFunc(func(_ context.Context, service, operation string, in map[string]any) (map[string]any, error) {
-		if service != "s3" || operation != "GetObject" || in["Bucket"] != "b" || in["Key"] != "p/q/code.py" {
-			t.Errorf("called %s:%s %v", service, operation, in)
-		}
-		return map[string]any{"Body": strings.NewReader("y")}, nil
-	})
-	bucket, err := S3Attachments(s3, "s3://b/p/q")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if raw, err := bucket(t.Context(), "code.py", ""); err != nil || string(raw) != "y" {
-		t.Errorf("%q, %v", raw, err)
-	}
-	if _, err := S3Attachments(s3, "https://b/p"); err == nil {
-		t.Error("an https address was taken")
 	}
 }
 

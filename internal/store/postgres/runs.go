@@ -129,7 +129,7 @@ func states(all []knowngood.RunState) []string {
 }
 
 // Prune forgets runs that ended before a time, with their logs, and gives their
-// number. Their plans and approvals stay.
+// number. Their plans and approvals stay, the attachments of the plans don't.
 func (s *Store) Prune(ctx context.Context, before time.Time) (n int, err error) {
 	err = s.tx(ctx, func(tx pgx.Tx) error {
 		const old = "(SELECT id FROM runs WHERE updated < $1 AND state = ANY($2))"
@@ -138,8 +138,10 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (n int, err error) 
 			return err
 		}
 		gone, err := tx.Exec(ctx, "DELETE FROM runs WHERE id IN "+old, micros(before), ended)
-		n = int(gone.RowsAffected())
-		return err
+		if n = int(gone.RowsAffected()); err != nil {
+			return err
+		}
+		return pruneAttachments(ctx, tx, before)
 	})
 	return n, err
 }

@@ -155,4 +155,19 @@ CREATE TABLE collections (
 	items   json,
 	PRIMARY KEY (account, region, type)
 );
+`, `
+-- The files of documents, and which plans need them: those of a run that is
+-- forgotten are forgotten.
+CREATE TABLE attachments (
+	sha256  text COLLATE "C" PRIMARY KEY,
+	content bytea NOT NULL
+);
+
+CREATE TABLE plan_attachments (
+	plan   text COLLATE "C" NOT NULL,
+	sha256 text COLLATE "C" NOT NULL,
+	made   bigint NOT NULL,
+	PRIMARY KEY (plan, sha256)
+);
+CREATE INDEX plan_attachments_sha256 ON plan_attachments (sha256);
 `}

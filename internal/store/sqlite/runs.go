@@ -105,7 +105,7 @@ func states(all []knowngood.RunState) string {
 }
 
 // Prune forgets runs that ended before a time, with their logs, and gives their
-// number. Their plans and approvals stay.
+// number. Their plans and approvals stay, the attachments of the plans don't.
 func (s *Store) Prune(ctx context.Context, before time.Time) (n int, err error) {
 	err = s.tx(ctx, func(tx *sql.Tx) error {
 		const old = "(SELECT id FROM runs WHERE updated < ?1 AND state IN (SELECT value FROM json_each(?2)))"
@@ -118,8 +118,10 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (n int, err error) 
 			return err
 		}
 		gone, err := res.RowsAffected()
-		n = int(gone)
-		return err
+		if n = int(gone); err != nil {
+			return err
+		}
+		return pruneAttachments(tx, before)
 	})
 	return n, err
 }

@@ -153,4 +153,18 @@ CREATE TABLE collections (
 	items   TEXT,
 	PRIMARY KEY (account, region, type)
 ) STRICT, WITHOUT ROWID;
+`, `
+-- The files of documents, and which plans need them: those of a run that is
+-- forgotten are forgotten.
+CREATE TABLE attachments (
+	sha256  TEXT PRIMARY KEY,
+	content BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE plan_attachments (
+	plan   TEXT NOT NULL,
+	sha256 TEXT NOT NULL,
+	made   INTEGER NOT NULL,
+	PRIMARY KEY (plan, sha256)
+) STRICT, WITHOUT ROWID;
 `}

@@ -68,6 +68,7 @@ type Store interface {
 	Runs
 	Log
 	Plans
+	Attachments
 	Findings
 	Close() error
 }
@@ -387,6 +388,7 @@ func Run(t *testing.T, newDatabase func(t *testing.T) (open func() Store)) {
 				t.Errorf("%+v, %v", got, err)
 			}
 		}},
+		{"attachments stay as long as a run may need them", attachments},
 		{"evaluations keep the latest", func(t *testing.T, open func() Store) {
 			s := open()
 			for _, c := range []knowngood.Compliance{knowngood.NonCompliant, knowngood.Compliant} {
