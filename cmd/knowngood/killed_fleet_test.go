@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -87,16 +88,38 @@ func TestAFleetThatIsKilledDoesNothingTwice(t *testing.T) {
 		p := start(t, e.env, append(state, "apply", plan)...)
 		p.reaches(held)
 		p.kill()
-		cut += underWay(t, filepath.Join(e.dir, "state", "knowngood.db"))
+		store, err := sqlite.Open(t.Context(), filepath.Join(e.dir, "state", "knowngood.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cut += underWay(t, store)
+		store.Close()
 	}
 	start(t, e.env, append(state, "apply", plan)...).ends(0)
 
+	e.eachOnce(runs, writes)
+	store, err := sqlite.Open(t.Context(), filepath.Join(e.dir, "state", "knowngood.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	allWhole(t, store, runs, len(writes))
+	t.Logf("%d runs of %d writes, %d kills, %d of them between effect and answer: %d writes were cut short; %d effects, each once, %d logs without a gap, the database is whole",
+		runs, len(writes), kills, moments[true], cut, runs*len(writes), runs)
+}
+
+// eachOnce says that the runs of a fleet made everything, and nothing twice.
+func (e *estate) eachOnce(runs int, writes []string) {
+	e.t.Helper()
 	e.advance("1m") // what was made last is not in stale reads
 	times := map[string]int{}
 	for _, kind := range []struct{ operation, list string }{{"DescribeVolumes", "Volumes"}, {"DescribeSnapshots", "Snapshots"}} {
-		for page, err := range e.client.Pages(t.Context(), "ec2", kind.operation, object{"Filters": []any{object{"Name": "tag-key", "Values": []any{"fleet"}}}}) {
+		for page, err := range e.client.Pages(e.t.Context(), "ec2", kind.operation, object{"Filters": []any{object{"Name": "tag-key", "Values": []any{"fleet"}}}}) {
 			if err != nil {
-				t.Fatal(err)
+				e.t.Fatal(err)
 			}
 			for _, made := range page[kind.list].([]any) {
 				for _, tag := range made.(object)["Tags"].([]any) {
@@ -108,21 +131,19 @@ func TestAFleetThatIsKilledDoesNothingTwice(t *testing.T) {
 		}
 	}
 	if len(times) != runs*len(writes) {
-		t.Errorf("%d effects, want %d", len(times), runs*len(writes))
+		e.t.Errorf("%d effects, want %d", len(times), runs*len(writes))
 	}
 	for what, n := range times {
 		if n != 1 {
-			t.Errorf("%s was made %d times", what, n)
+			e.t.Errorf("%s was made %d times", what, n)
 		}
 	}
-	store, err := sqlite.Open(t.Context(), filepath.Join(e.dir, "state", "knowngood.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	if err := store.Check(t.Context()); err != nil {
-		t.Error(err)
-	}
+}
+
+// allWhole says that all runs succeeded, that their logs have no gap, and that each
+// of their writes was begun once and has an outcome.
+func allWhole(t *testing.T, store runLogs, runs, writes int) {
+	t.Helper()
 	all, err := store.Runs(t.Context(), knowngood.RunQuery{})
 	if err != nil {
 		t.Fatal(err)
@@ -146,25 +167,24 @@ func TestAFleetThatIsKilledDoesNothingTwice(t *testing.T) {
 				}
 			}
 		}
-		if r.State != knowngood.RunSuccess || intents != len(writes) || outcomes != len(writes) {
+		if r.State != knowngood.RunSuccess || intents != writes || outcomes != writes {
 			t.Errorf("%s: %s with %d intents and %d outcomes", r.ID, r.State, intents, outcomes)
 		}
 	}
 	if len(all) != runs {
 		t.Errorf("%d runs, want %d", len(all), runs)
 	}
-	t.Logf("%d runs of %d writes, %d kills, %d of them between effect and answer: %d writes were cut short; %d effects, each once, %d logs without a gap, the database is whole",
-		runs, len(writes), kills, moments[true], cut, len(times), len(all))
+}
+
+// runLogs is what a store knows of runs.
+type runLogs interface {
+	Runs(ctx context.Context, q knowngood.RunQuery) ([]knowngood.Run, error)
+	Entries(ctx context.Context, runID string) ([]knowngood.LogEntry, error)
 }
 
 // underWay counts the writes that have an intent and no outcome.
-func underWay(t *testing.T, file string) int {
+func underWay(t *testing.T, store runLogs) int {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
 	all, err := store.Runs(t.Context(), knowngood.RunQuery{States: []knowngood.RunState{knowngood.RunInProgress}})
 	if err != nil {
 		t.Fatal(err)

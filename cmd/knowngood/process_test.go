@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/knowngood/knowngood/internal/script"
+	"github.com/knowngood/knowngood/internal/store/pgtest"
 )
 
 // asProgram is the environment variable that makes the test binary the program.
@@ -32,8 +33,15 @@ func TestMain(m *testing.M) {
 		}()
 		main()
 	}
-	testscript.Main(m, map[string]func(){"knowngood": main})
+	testscript.Main(withServer{m}, map[string]func(){"knowngood": main})
 }
+
+// server is PostgreSQL for those tests that ask for it.
+var server func(testing.TB) *pgtest.Server
+
+type withServer struct{ *testing.M }
+
+func (m withServer) Run() int { return pgtest.Main(m.M, &server) }
 
 // process is one life of the program.
 type process struct {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -107,16 +108,20 @@ func entry(t *testing.T, name string) Entry {
 
 func operations(t *testing.T) Operations {
 	t.Helper()
-	sub, err := fs.Sub(library.FS, "operations")
-	if err != nil {
-		t.Fatal(err)
-	}
-	table, err := LoadOperations(sub)
+	table, err := shippedOperations()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return table
 }
+
+var shippedOperations = sync.OnceValues(func() (Operations, error) {
+	sub, err := fs.Sub(library.FS, "operations")
+	if err != nil {
+		return nil, err
+	}
+	return LoadOperations(sub)
+})
 
 func (e *estate) plan(runbookName string, params knowngood.Params, resource string) (*knowngood.Plan, error) {
 	e.t.Helper()

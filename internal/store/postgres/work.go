@@ -79,6 +79,11 @@ func (s *Store) Work(ctx context.Context, clock knowngood.Clock, n int, dead fun
 	if err := s.expire(ctx, dead); err != nil {
 		return err
 	}
+	// Wakes that died with a worker are made again at once. The sweep that comes by
+	// itself needs a leader, and a leader that was killed is replaced after a while.
+	if err := s.sweep(ctx, clock.Now()); err != nil {
+		return err
+	}
 	w := &waker{store: s, ctx: ctx, clock: clock, run: run, busy: map[string]bool{}, failures: map[string]int{}}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, w)
