@@ -73,6 +73,7 @@ type trialStep struct {
 	Scan    bool           `yaml:"scan"`
 	Fix     string         `yaml:"fix"`  // resource id: plan, approve, apply
 	Plan    string         `yaml:"plan"` // resource id: plan only
+	Rule    string         `yaml:"rule"` // of fix and plan: which of the resource's findings
 	Run     string         `yaml:"run"`  // runbook
 	With    map[string]any `yaml:"with"` // its parameters
 	Call    string         `yaml:"call"`
@@ -152,6 +153,9 @@ func (t *trial) problem() string {
 		}
 		if set != 1 {
 			return fmt.Sprintf("step %d does %d things; one of scan, fix, plan, run, call, wait, event", i+1, set)
+		}
+		if s.Rule != "" && s.Fix == "" && s.Plan == "" {
+			return fmt.Sprintf("step %d has a rule, which is of fix and plan", i+1)
 		}
 		if s.Event != nil {
 			if problem := s.Event.problem(len(t.Given.Items) > 0); problem != "" {
@@ -396,7 +400,7 @@ func (s *stage) fix(ctx context.Context, step trialStep) error {
 	if err != nil {
 		return err
 	}
-	found, err := s.ses.choose(ctx, []string{id}, s.g.fixes)
+	found, err := s.ses.choose(ctx, []string{id}, func(rule string) bool { return s.g.fixes(rule) && (step.Rule == "" || step.Rule == rule) })
 	if err != nil {
 		return err
 	}

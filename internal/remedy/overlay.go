@@ -68,7 +68,7 @@ func (o overlay) wrote(op *awsapi.Operation, in map[string]any) {
 func settings(op *awsapi.Operation) string { return "settings of " + op.Service.Name }
 
 func namesResource(member string) bool {
-	for _, end := range []string{"Id", "Ids", "Arn", "ARN", "Arns", "Name", "Names", "Resources", "Bucket", "Identifier", "Url"} {
+	for _, end := range []string{"Id", "Ids", "Arn", "ARN", "Arns", "ARNList", "Name", "Names", "Resources", "Bucket", "Identifier", "Url"} {
 		if strings.HasSuffix(member, end) {
 			return true
 		}

@@ -190,7 +190,7 @@ func setTopicAttributes(c *call) (map[string]any, error) {
 	if err := checkTopic(set); err != nil {
 		return nil, err
 	}
-	attributes := maps.Clone(t.Attributes)
+	attributes := made(maps.Clone(t.Attributes))
 	maps.Copy(attributes, set)
 	r.change(c.now, func(t *topic) { t.Attributes = attributes })
 	return object{}, nil
@@ -310,7 +310,7 @@ func setSubscriptionAttributes(c *call) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	attributes := maps.Clone(s.Attributes)
+	attributes := made(maps.Clone(s.Attributes))
 	attributes[c.str("AttributeName")] = c.str("AttributeValue")
 	if err := checkSubscription(attributes); err != nil {
 		return nil, err

@@ -204,3 +204,22 @@ func TestEventBridgeToSNSToSQS(t *testing.T) {
 		}
 	}
 }
+
+// A topic or queue without attributes can be given some after a snapshot too.
+func TestAttributesAfterASnapshot(t *testing.T) {
+	w := newWorld(t)
+	arn := w.do("sns", "CreateTopic", object{"Name": "bare"})["TopicArn"]
+	url := w.do("sqs", "CreateQueue", object{"QueueName": "bare"})["QueueUrl"]
+	raw, err := w.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.Sandbox, err = Restore(Options{Catalog: w.catalog}, raw); err != nil {
+		t.Fatal(err)
+	}
+	w.do("sns", "SetTopicAttributes", object{"TopicArn": arn, "AttributeName": "DisplayName", "AttributeValue": "Bare"})
+	w.do("sqs", "SetQueueAttributes", object{"QueueUrl": url, "Attributes": object{"VisibilityTimeout": "60"}})
+	if got := at(w.do("sns", "GetTopicAttributes", object{"TopicArn": arn}), "Attributes.DisplayName"); got != "Bare" {
+		t.Errorf("the topic's name is %v", got)
+	}
+}

@@ -281,7 +281,7 @@ func setQueueAttributes(c *call) (map[string]any, error) {
 	if fifo, ok := set["FifoQueue"]; ok && fifo != q.Attributes["FifoQueue"] {
 		return nil, failure(400, "InvalidAttributeValue", "You can't change the type of a queue.")
 	}
-	attributes := maps.Clone(q.Attributes)
+	attributes := made(maps.Clone(q.Attributes))
 	for k, v := range set {
 		if attributes[k] = v; v == "" { // which takes a policy away
 			delete(attributes, k)
