@@ -31,8 +31,16 @@ type keptKind struct {
 	missing func(id string) error
 }
 
+// globalKinds are those of which there is one set for all Regions.
+var globalKinds = []string{distributions.name}
+
 func (k keptKind) table(c *call) *table[structure] {
 	home := c.home()
+	if slices.Contains(globalKinds, k.name) {
+		at := *c
+		at.region = c.globalRegion()
+		home = at.home()
+	}
 	if home.Kept == nil {
 		home.Kept = keptState{}
 	}
