@@ -26,11 +26,12 @@ const publicCorpus = "KNOWNGOOD_RUNBOOK_CORPUS"
 
 // publicDocument is what became of a public runbook.
 type publicDocument struct {
-	name   string
-	trials int
-	lacks  []string // calls that it may make and the sandbox doesn't know
-	holes  []string // why its plans are incomplete
-	failed bool
+	name    string
+	trials  int
+	lacks   []string // calls that it may make and the sandbox doesn't know
+	holes   []string // why its plans are incomplete
+	refused string   // why it is never run
+	failed  bool
 }
 
 // TestPublicRunbooksRunToTheirEnd carries out the trials of public runbooks that are
@@ -124,8 +125,13 @@ func publicTrials(t *testing.T, d *publicDocument, file string) {
 		t.Fatal(err)
 	}
 	for _, trial := range f.Tests {
-		if trial.Then.Run == "" || trial.Then.Writes == nil || len(trial.Then.State) == 0 {
-			t.Errorf("%s: it must ask for the run's end, the writes and the state", trial.Name)
+		switch ends := trial.Then; {
+		case ends.Writes == nil:
+			t.Errorf("%s: it must ask for the writes", trial.Name)
+		case ends.Error != "":
+			d.refused = ends.Error
+		case ends.Run == "" || len(ends.State) == 0:
+			t.Errorf("%s: it must ask for the run's end and the state", trial.Name)
 		}
 		s := trial.stage(f.dir)
 		wrong, err := s.perform(t.Context(), t.TempDir())
@@ -173,7 +179,7 @@ func beyond(plan *knowngood.Plan, s *stage) (out []string) {
 func tabulate(t *testing.T, results []*publicDocument) {
 	slices.SortFunc(results, func(a, b *publicDocument) int { return cmp.Compare(a.name, b.name) })
 	var text strings.Builder
-	ended, complete, missing := 0, 0, map[string]int{}
+	ended, complete, refused, missing := 0, 0, 0, map[string]int{}
 	for _, d := range results {
 		what := "runs to the expected end"
 		switch {
@@ -184,6 +190,9 @@ func tabulate(t *testing.T, results []*publicDocument) {
 			for _, call := range d.lacks {
 				missing[call]++
 			}
+		case d.refused != "":
+			refused++
+			what = "is refused: " + d.refused
 		default:
 			ended++
 			if len(d.holes) == 0 {
@@ -194,7 +203,7 @@ func tabulate(t *testing.T, results []*publicDocument) {
 		}
 		fmt.Fprintf(&text, "  %-60s %s\n", d.name, what)
 	}
-	t.Logf("%d documents, %d run to the expected end, %d of them by a plan without a gap\n%s", len(results), ended, complete, &text)
+	t.Logf("%d documents, %d run to the expected end, %d of them by a plan without a gap; %d are refused\n%s", len(results), ended, complete, refused, &text)
 	calls := slices.SortedFunc(func(yield func(string) bool) {
 		for call := range missing {
 			if !yield(call) {

@@ -54,6 +54,17 @@ type resource struct {
 // accesses are the services' tables, by botocore's names.
 var accesses = map[string]*serviceAccess{
 	"autoscaling":              &autoscalingAccess,
+	"secretsmanager":           &secretsAccess,
+	"redshift":                 &redshiftAccess,
+	"logs":                     &logsAccess,
+	"elasticache":              &elasticacheAccess,
+	"ecs":                      &ecsAccess,
+	"ecr":                      &ecrAccess,
+	"codebuild":                &codebuildAccess,
+	"cloudfront":               &cloudfrontAccess,
+	"athena":                   &athenaAccess,
+	"apigatewayv2":             &apigatewayv2Access,
+	"apigateway":               &apigatewayAccess,
 	"backup":                   &backupAccess,
 	"cloudtrail":               &cloudtrailAccess,
 	"cloudwatch":               &cloudwatchAccess,

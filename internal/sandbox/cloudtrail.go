@@ -200,16 +200,20 @@ func setTrail(c *call, t *cloudTrail) error {
 	return c.mayLogTo(*t)
 }
 
+// bucketNow finds a bucket of any account by its name; false: there is none.
+func (c *call) bucketNow(name string) (bucket, bool) {
+	r, ok := c.state.Buckets[name]
+	if !ok {
+		return bucket{}, false
+	}
+	b, ok := r.as(c.now)
+	return b, ok && !b.Deleted && !b.Created.IsZero()
+}
+
 // mayLogTo says whether CloudTrail may write to a trail's bucket.
 func (c *call) mayLogTo(t cloudTrail) error {
-	var b bucket
-	if r, ok := c.state.Buckets[t.Bucket]; ok {
-		b, ok = r.as(c.now)
-		if !ok || b.Deleted {
-			b = bucket{}
-		}
-	}
-	if b.Created.IsZero() {
+	b, ok := c.bucketNow(t.Bucket)
+	if !ok {
 		return failure(400, "S3BucketDoesNotExistException", "S3 bucket %s does not exist!", t.Bucket)
 	}
 	name := cmp.Or(c.str("Name"), "trail")

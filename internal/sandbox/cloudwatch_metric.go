@@ -246,7 +246,6 @@ func (b *bin) value(s statistic) (float64, bool) {
 // horizon is how long CloudWatch keeps values that are as fine as a period.
 // Source: Amazon CloudWatch User Guide, "Metrics retention".
 func horizon(period int64) time.Duration {
-	const day = 24 * time.Hour
 	switch {
 	case period < 60:
 		return 3 * time.Hour

@@ -17,11 +17,13 @@ type ec2State struct {
 	BlockPublic string `json:"snapshotBlockPublicAccess,omitempty"`
 	// Modifications are each volume's last one.
 	Modifications table[modification] `json:"volumeModifications,omitempty"`
+	Endpoints     table[structure]    `json:"vpcEndpoints,omitempty"`
+	Gateways      table[structure]    `json:"transitGateways,omitempty"`
 }
 
 func (s *ec2State) check() error {
 	return first(whole("image", s.Images), whole("launch template", s.Templates), whole("flow log", s.FlowLogs),
-		whole("volume modification", s.Modifications))
+		whole("volume modification", s.Modifications), whole("VPC endpoint", s.Endpoints), whole("transit gateway", s.Gateways))
 }
 
 // How long EBS and EC2 take for a change, on the sandbox's clock. AWS publishes

@@ -19,6 +19,12 @@ var ec2Access = serviceAccess{
 	arn: ec2Prefix,
 	on: map[string]string{
 		"AllocateAddress":               "elastic-ip/*",
+		"AssociateIamInstanceProfile":   "instance/{InstanceId}",
+		"CreateTransitGateway":          "transit-gateway/*",
+		"CreateVpcEndpoint":             "vpc-endpoint/* vpc/{VpcId} subnet/{SubnetIds} security-group/{SecurityGroupIds}",
+		"DescribeVpcAttribute":          "vpc/{VpcId}",
+		"ModifyTransitGateway":          "transit-gateway/{TransitGatewayId}",
+		"ModifyVpcAttribute":            "vpc/{VpcId}",
 		"AssociateAddress":              "elastic-ip/{AllocationId} instance/{InstanceId}",
 		"AttachVolume":                  "instance/{InstanceId} volume/{VolumeId}",
 		"AuthorizeSecurityGroupEgress":  "security-group/{GroupId}",
@@ -65,6 +71,11 @@ var ec2Access = serviceAccess{
 		"TerminateInstances":            "instance/{InstanceIds}",
 	},
 	needs: map[string]func(*call, []need) []need{
+		"AssociateIamInstanceProfile": func(c *call, own []need) []need {
+			return append(own, c.profileNeeds(c.object("IamInstanceProfile"))...)
+		},
+		"CreateTransitGateway": createNeeds("transit-gateway"),
+		"CreateVpcEndpoint":    createNeeds("vpc-endpoint"),
 		"AttachVolume":         attachNeeds,
 		"CopySnapshot":         copyNeeds,
 		"AllocateAddress":      createNeeds("elastic-ip"),
@@ -332,12 +343,16 @@ func runNeeds(c *call, own []need) []need {
 		id, _ := ebs["SnapshotId"].(string)
 		own = append(append(own, reencryptNeeds(c.snapshotKey(id), key)...), keyNeeds(key, "Decrypt")...)
 	}
-	profile := c.object("IamInstanceProfile")
+	return append(own, c.profileNeeds(c.object("IamInstanceProfile"))...)
+}
+
+// profileNeeds is what it takes to give an instance a profile.
+func (c *call) profileNeeds(profile object) []need {
 	name, _ := profile["Name"].(string)
 	if arn, _ := profile["Arn"].(string); arn != "" {
 		name = last(arn)
 	}
-	return append(own, c.passRole(c.profileRole(name), "ec2.amazonaws.com")...)
+	return c.passRole(c.profileRole(name), "ec2.amazonaws.com")
 }
 
 // passRole is what it takes to hand a role, by its ARN, to a service.

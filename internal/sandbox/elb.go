@@ -388,6 +388,7 @@ func (c *call) left(g targetGroup, t target) bool {
 }
 
 var elbHandlers = map[string]handler{
+	"ModifyListener":        {"elasticloadbalancing:ModifyListener", modifyListener},
 	"CreateListener":        {"elasticloadbalancing:CreateListener", createListener},
 	"CreateLoadBalancer":    {"elasticloadbalancing:CreateLoadBalancer", createLoadBalancer},
 	"CreateTargetGroup":     {"elasticloadbalancing:CreateTargetGroup", createTargetGroup},

@@ -107,6 +107,18 @@ func createListener(c *call) (map[string]any, error) {
 			return nil, failure(400, "DuplicateListener", "A listener already exists on this port for this load balancer '%s'", l.Balancer)
 		}
 	}
+	if err := c.listenerActions(&l); err != nil {
+		return nil, err
+	}
+	kind := map[string]string{"application": "app", "network": "net", "gateway": "gwy"}[b.Kind]
+	arn := c.elbARN("listener/"+kind+"/"+b.Name, b.ID)
+	c.home().ELB.Listeners.put(arn, c.now, l)
+	return object{"Listeners": []any{listenerOut(arn, l)}}, nil
+}
+
+// listenerActions reads a listener's default actions.
+func (c *call) listenerActions(l *listener) error {
+	l.Actions, l.Targets = nil, nil
 	for _, a := range c.objects("DefaultActions") {
 		l.Actions = append(l.Actions, structure(a))
 		targets := members([]any{a}, "TargetGroupArn")
@@ -115,14 +127,40 @@ func createListener(c *call) (map[string]any, error) {
 		}
 		for _, arn := range targets {
 			if _, _, err := c.liveTargetGroup(arn, c.now); err != nil {
-				return nil, err
+				return err
 			}
 			l.Targets = append(l.Targets, arn)
 		}
 	}
-	kind := map[string]string{"application": "app", "network": "net", "gateway": "gwy"}[b.Kind]
-	arn := c.elbARN("listener/"+kind+"/"+b.Name, b.ID)
-	c.home().ELB.Listeners.put(arn, c.now, l)
+	return nil
+}
+
+func modifyListener(c *call) (map[string]any, error) {
+	arn := c.str("ListenerArn")
+	r, l, ok := c.home().ELB.Listeners.live(arn, c.now)
+	if !ok {
+		return nil, failure(400, "ListenerNotFound", "One or more listeners not found")
+	}
+	if port, given := c.int("Port"); given {
+		l.Port = port
+	}
+	if p := c.str("Protocol"); p != "" {
+		if p == "HTTPS" && l.Protocol != p && len(c.objects("Certificates")) == 0 {
+			return nil, validation("A certificate must be specified for HTTPS listeners")
+		}
+		l.Protocol = p
+	}
+	for other, o := range c.home().ELB.Listeners.all(c.now) {
+		if other != arn && o.Balancer == l.Balancer && o.Port == l.Port {
+			return nil, failure(400, "DuplicateListener", "A listener already exists on this port for this load balancer '%s'", l.Balancer)
+		}
+	}
+	if len(c.objects("DefaultActions")) > 0 {
+		if err := c.listenerActions(&l); err != nil {
+			return nil, err
+		}
+	}
+	r.change(c.now, func(had *listener) { *had = l })
 	return object{"Listeners": []any{listenerOut(arn, l)}}, nil
 }
 

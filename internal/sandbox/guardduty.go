@@ -354,7 +354,46 @@ func meetsCriterion(operator string, values []any, want any) bool {
 	})
 }
 
+// detectorNamed finds the detector whose ARN is the call's ResourceArn.
+func (c *call) detectorNamed(at time.Time) (*record[detector], detector, error) {
+	id, ok := strings.CutPrefix(c.str("ResourceArn"), c.arnOf("guardduty", "detector/"))
+	if r, d, there := c.home().GuardDuty.Detectors.live(id, at); ok && there {
+		return r, d, nil
+	}
+	return nil, detector{}, failure(400, "BadRequestException", "The request is rejected because the specified resource ARN is invalid.")
+}
+
+func tagDetector(c *call) (map[string]any, error) {
+	r, _, err := c.detectorNamed(c.now)
+	if err != nil {
+		return nil, err
+	}
+	tags := textMap(c.in["Tags"])
+	r.change(c.now, func(d *detector) { d.Tags = d.Tags.with(tags) })
+	return object{}, nil
+}
+
+func untagDetector(c *call) (map[string]any, error) {
+	r, _, err := c.detectorNamed(c.now)
+	if err != nil {
+		return nil, err
+	}
+	r.change(c.now, func(d *detector) { d.Tags = d.Tags.without(c.strings("TagKeys")) })
+	return object{}, nil
+}
+
+func detectorTags(c *call) (map[string]any, error) {
+	_, d, err := c.detectorNamed(c.view)
+	if err != nil {
+		return nil, err
+	}
+	return object{"Tags": textObject(d.Tags)}, nil
+}
+
 var guarddutyHandlers = map[string]handler{
+	"ListTagsForResource":     {"guardduty:ListTagsForResource", detectorTags},
+	"TagResource":             {"guardduty:TagResource", tagDetector},
+	"UntagResource":           {"guardduty:UntagResource", untagDetector},
 	"ArchiveFindings":         {"guardduty:ArchiveFindings", archiveThreats(true)},
 	"CreateDetector":          {"guardduty:CreateDetector", createDetector},
 	"CreateSampleFindings":    {"guardduty:CreateSampleFindings", createSamples},

@@ -15,6 +15,9 @@ var guarddutyAccess = serviceAccess{
 		"ListFindings":         onDetector,
 		"UnarchiveFindings":    onDetector,
 		"UpdateDetector":       onDetector,
+		"ListTagsForResource":  "{ResourceArn}",
+		"TagResource":          "{ResourceArn}",
+		"UntagResource":        "{ResourceArn}",
 	},
 	look: func(c *call, n *need) resource {
 		a, _ := parseARN(n.resource)

@@ -11,6 +11,8 @@ type vpc struct {
 	CIDR    string `json:"cidr"`
 	Default bool   `json:"default,omitempty"`
 	Tags    tagSet `json:"tags,omitempty"`
+	// Attributes are those that were set, by their names.
+	Attributes map[string]bool `json:"attributes,omitempty"`
 }
 
 type subnet struct {

@@ -468,4 +468,4 @@ var rdsInstanceHandlers = map[string]handler{
 	"DescribeDBInstances": {"rds:DescribeDBInstances", describeDBInstances},
 }
 
-var rdsHandlers = merged(rdsInstanceHandlers, rdsChangeHandlers, rdsSnapshotHandlers, rdsRestoreHandlers)
+var rdsHandlers = merged(rdsInstanceHandlers, rdsChangeHandlers, rdsSnapshotHandlers, rdsRestoreHandlers, rdsClusterHandlers)

@@ -5,8 +5,9 @@ import "strings"
 // What RDS's operations are on. Source: Service Authorization Reference,
 // "Actions, resources, and condition keys for Amazon RDS".
 const (
-	onDB       = "db:{DBInstanceIdentifier}"
-	onSnapshot = "snapshot:{DBSnapshotIdentifier}"
+	onDBCluster = "cluster:{DBClusterIdentifier}"
+	onDB        = "db:{DBInstanceIdentifier}"
+	onSnapshot  = "snapshot:{DBSnapshotIdentifier}"
 )
 
 var rdsAccess = serviceAccess{
@@ -14,6 +15,10 @@ var rdsAccess = serviceAccess{
 	on: map[string]string{
 		"AddTagsToResource":               "{ResourceName}",
 		"CopyDBSnapshot":                  "snapshot:{SourceDBSnapshotIdentifier} snapshot:{TargetDBSnapshotIdentifier}",
+		"CreateDBCluster":                 onDBCluster,
+		"DeleteDBCluster":                 onDBCluster,
+		"DescribeDBClusters":              onDBCluster,
+		"ModifyDBCluster":                 onDBCluster,
 		"CreateDBInstance":                onDB,
 		"CreateDBSnapshot":                onDB + " " + onSnapshot,
 		"DeleteDBInstance":                onDB,

@@ -135,6 +135,9 @@ type region struct {
 	SQS         sqsState         `json:"sqs"`
 	SSM         ssmState         `json:"ssm"`
 	SecurityHub securityhubState `json:"securityhub"`
+	Logs        logsState        `json:"logs,omitzero"`
+	Secrets     secretsState     `json:"secretsmanager,omitzero"`
+	Kept        keptState        `json:"kept,omitempty"`
 }
 
 // token remembers what a client token was used for.

@@ -208,7 +208,7 @@ func ssmTags(v any) (tagSet, error) {
 
 var instanceIDPattern = patternOf(`^(i-(\w{8}|\w{17})|mi-\w{17})$`)
 
-var ssmHandlers = merged(documentHandlers, nodeHandlers, commandHandlers, patchHandlers, baselineHandlers, complianceHandlers, automationHandlers, parameterHandlers, windowHandlers, windowRunHandlers,
+var ssmHandlers = merged(documentHandlers, nodeHandlers, commandHandlers, patchHandlers, baselineHandlers, complianceHandlers, automationHandlers, parameterHandlers, windowHandlers, windowRunHandlers, ssmSettingHandlers,
 	map[string]handler{
 		"AddTagsToResource":      {"ssm:AddTagsToResource", checked(addTagsToResource)},
 		"ListTagsForResource":    {"ssm:ListTagsForResource", checked(listTagsForResource)},

@@ -12,6 +12,7 @@ const (
 	onBaseline  = "patchbaseline/{BaselineId}"
 	onExecution = "automation-execution/{AutomationExecutionId}"
 	onWindow    = "maintenancewindow/{WindowId}"
+	onSetting   = "servicesetting{SettingId}"
 )
 
 var ssmAccess = serviceAccess{
@@ -23,10 +24,11 @@ var ssmAccess = serviceAccess{
 		"GetAutomationExecution": onExecution, "StopAutomationExecution": onExecution, "SendAutomationSignal": onExecution, "DescribeAutomationStepExecutions": onExecution,
 		"DeleteMaintenanceWindow": onWindow, "GetMaintenanceWindow": onWindow, "UpdateMaintenanceWindow": onWindow, "RegisterTargetWithMaintenanceWindow": onWindow,
 		"RegisterTaskWithMaintenanceWindow": onWindow, "DescribeMaintenanceWindowTargets": onWindow, "DescribeMaintenanceWindowTasks": onWindow,
+		"GetServiceSetting": onSetting, "ResetServiceSetting": onSetting, "UpdateServiceSetting": onSetting,
 		"PutComplianceItems": "arn:{Partition}:ec2:{Region}:{Account}:instance/{ResourceId}",
 	},
 	needs: map[string]func(*call, []need) []need{
-		"CreateDocument": onDocument, "DeleteDocument": onDocument, "DescribeDocument": onDocument, "GetDocument": onDocument, "UpdateDocument": onDocument,
+		"CreateDocument": onDocument, "DeleteDocument": onDocument, "DescribeDocumentPermission": onDocument, "ModifyDocumentPermission": onDocument, "DescribeDocument": onDocument, "GetDocument": onDocument, "UpdateDocument": onDocument,
 		"UpdateDocumentDefaultVersion": onDocument, "ListDocumentVersions": onDocument,
 		"AddTagsToResource": onTagged, "RemoveTagsFromResource": onTagged, "ListTagsForResource": onTagged,
 		"GetParameter": onParameters, "GetParameters": onParameters, "GetParameterHistory": onParameters, "DeleteParameter": onParameters, "DeleteParameters": onParameters,

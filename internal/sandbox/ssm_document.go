@@ -22,6 +22,7 @@ type document struct {
 	Default  int               `json:"defaultVersion"`
 	Status   string            `json:"status"` // Creating, Updating, Active
 	Tags     tagSet            `json:"tags,omitempty"`
+	Shared   []string          `json:"sharedWith,omitempty"` // accounts; "all"
 	// Amazon says that it is one of AWS's own, which the sandbox doesn't store.
 	Amazon bool `json:"-"`
 }

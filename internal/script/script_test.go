@@ -317,3 +317,13 @@ def handler(e, c):
 		t.Error(got.Log)
 	}
 }
+
+// exit is a name that scripts have, though Python is started without the module
+// that brings it.
+func TestScriptsMayExit(t *testing.T) {
+	b := contained(t)
+	got := b.fails("SystemExit", "def handler(e, c):\n    exit('no such trail')")
+	if got.Failure.Message != "no such trail" {
+		t.Errorf("%+v", got)
+	}
+}
