@@ -30,12 +30,13 @@ func (c *Content) beside(name string) runbook.AttachmentSource {
 	return runbook.FolderAttachments(os.DirFS(folder), "the folder "+folder)
 }
 
-// sources are where files of documents are looked for, in order.
-func (r *Remediator) sources(caller awsapi.Caller, beside runbook.AttachmentSource) []runbook.AttachmentSource {
+// sources are where files of documents are looked for, in order. They are read with
+// the caller's own credentials: a document is the caller's, and not its role's.
+func (r *Remediator) sources(beside runbook.AttachmentSource) []runbook.AttachmentSource {
 	if r.Attachments == nil {
 		return []runbook.AttachmentSource{beside}
 	}
-	return append(slices.Clip(r.Attachments(caller)), beside)
+	return append(slices.Clip(r.Attachments(r.As("", "attachments", Narrowing{}))), beside)
 }
 
 const attachmentHint = "--attachments says where the files of documents are: a folder, or s3://bucket/prefix"
@@ -89,7 +90,7 @@ func (r *Remediator) bringAttachments(ctx context.Context, plan *knowngood.Plan)
 	if err != nil {
 		return err
 	}
-	files, err := d.ReadAttachments(ctx, r.sources(r.As("", "attachments", Narrowing{}), r.Content.beside(plan.Document.Name))...)
+	files, err := d.ReadAttachments(ctx, r.sources(r.Content.beside(plan.Document.Name))...)
 	if err == nil {
 		return r.keepAttachments(ctx, plan, files)
 	}

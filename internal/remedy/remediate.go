@@ -137,8 +137,7 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 		return nil, err
 	}
 	caller := r.As(role, "plan", narrowed)
-	// The files belong to the document, which is the caller's, and not the role's.
-	files, refs, err := book.attachments(ctx, r.sources(r.As("", "attachments", Narrowing{}), book.Beside))
+	files, refs, err := book.attachments(ctx, r.sources(book.Beside))
 	if err != nil {
 		return nil, err
 	}
