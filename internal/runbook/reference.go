@@ -221,10 +221,14 @@ func (s *scope) lookup(r Reference) (any, error) {
 		if p == nil {
 			return nil, fmt.Errorf("there is no parameter %s", r.Name)
 		}
-		if v, ok := s.start.Parameters[r.Name]; ok && v != nil {
+		switch v, ok := s.start.Parameters[r.Name]; {
+		case !ok || v == nil:
+			return p.Type.zero(), nil
+		case p.standard != nil && v == p.Default:
+			return s.expand(p.standard)
+		default:
 			return v, nil
 		}
-		return p.Type.zero(), nil
 	case RefVariable:
 		v := s.doc.variable(r.Name)
 		if v == nil {
