@@ -287,6 +287,15 @@ func (s *scope) system(name string) string {
 	return s.start.DateTime.UTC().Format("2006-01-02_15.04.05") // global:DATE_TIME
 }
 
+// context is the system variables by their names.
+func (s *scope) context() map[string]string {
+	out := make(map[string]string, len(systemVariables))
+	for _, name := range systemVariables {
+		out[name] = s.system(name)
+	}
+	return out
+}
+
 // resolve is a node's value with its references resolved: one that is the
 // whole value keeps its type, one inside a text becomes text.
 func (s *scope) resolve(n *node) (any, error) {
