@@ -220,7 +220,7 @@ func (s *session) remediator(g *governance, onEntry func(*knowngood.Plan, knowng
 		Catalog: s.catalog, Content: s.content, As: s.as, Runs: s.store, Log: s.store, Records: s.store, Findings: s.findings(), Clock: s.clock,
 		Verifier: remedy.Verifier{Reader: s.collector(g.rules.Reads()), Evaluator: court{g, s}, Clock: s.clock, Consistency: consistency, Poll: poll},
 		Effects:  runbook.Effects{Scripts: s.scripts}, Attachments: s.files.sources,
-		Owner:    me(), Dead: isDead, NewID: newRunID, OnEntry: onEntry,
+		Owner: me(), Dead: isDead, NewID: newRunID, OnEntry: onEntry,
 	}
 }
 
