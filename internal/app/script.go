@@ -23,7 +23,7 @@ func newScripts(catalog *awsapi.Catalog, s settings, warn func(string)) scripts 
 // RunScript implements runbook.Scripts.
 func (s scripts) RunScript(ctx context.Context, r runbook.ScriptRequest) (runbook.ScriptResult, error) {
 	got, err := s.runner.Run(ctx, script.Request{
-		Runtime: r.Runtime, Handler: r.Handler, Script: r.Script, Attachment: r.Attachment, Files: r.Files, Payload: r.Payload, TimeLimit: r.TimeLimit,
+		Runtime: r.Runtime, Handler: r.Handler, Script: r.Script, Attachment: r.Attachment, Files: r.Files, Payload: r.Payload, Context: r.Context, TimeLimit: r.TimeLimit,
 		Time: r.Time, Seed: r.Seed, Dry: r.Dry, Region: r.Place.Region, Caller: r.Caller,
 	})
 	out := runbook.ScriptResult{Payload: got.Payload, Log: got.Log}

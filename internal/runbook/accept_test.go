@@ -3,6 +3,8 @@ package runbook
 import (
 	"reflect"
 	"testing"
+
+	"github.com/knowngood/knowngood"
 )
 
 // What AWS takes and its own runbooks have, Lint takes too: without a word, or
@@ -80,6 +82,35 @@ func TestEmptyDefaults(t *testing.T) {
 	got, err := d.BindParameters(nil)
 	if err != nil || !reflect.DeepEqual(map[string]any(got), map[string]any{"A": "", "B": map[string]any{}, "C": "x"}) {
 		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// A default may refer to system variables; other braces in one are text.
+func TestDefaultsWithReferences(t *testing.T) {
+	d, err := Parse("x", []byte("schemaVersion: '0.3'\nassumeRole: '{{ Role }}'\nparameters:\n"+
+		"  Role: {type: String, default: 'arn:aws:iam::{{global:ACCOUNT_ID}}:role/R', allowedPattern: '^arn:aws:iam::[0-9]+:role/R$'}\n"+
+		"  Other: {type: String, default: '{{ Role }} {{ x y }}'}\nmainSteps:\n"+napStep))
+	if err != nil {
+		t.Fatal(err)
+	}
+	place := knowngood.Place{Account: "111122223333", Region: "eu-west-1"}
+	for _, c := range []struct {
+		given knowngood.Params
+		role  string
+	}{
+		{nil, "arn:aws:iam::111122223333:role/R"},
+		{knowngood.Params{"Role": "arn:aws:iam::444455556666:role/R"}, "arn:aws:iam::444455556666:role/R"},
+	} {
+		bound, err := d.BindParameters(c.given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if role, err := d.Role(bound, place); err != nil || role != c.role {
+			t.Errorf("%v: the role is %q, %v; want %q", c.given, role, err, c.role)
+		}
+		if bound["Other"] != "{{ Role }} {{ x y }}" {
+			t.Errorf("Other is %v", bound["Other"])
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package runbook
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -157,9 +158,13 @@ func projectProperty(s *Step, r map[string]any) (map[string]any, any, error) {
 
 // satisfied says whether a property has one of the desired values. Values are
 // compared as text, without regard to the case of booleans. Of a list every
-// element must have one of them, and there must be an element.
+// element must have one of them, and there must be an element; or the list whole is
+// desired, as in AWS's own runbooks "[]" is.
 func satisfied(property any, desired []any) bool {
 	if list, ok := property.([]any); ok {
+		if slices.ContainsFunc(desired, func(want any) bool { return text(list) == text(want) }) {
+			return true
+		}
 		for _, v := range list {
 			if !satisfied(v, desired) {
 				return false

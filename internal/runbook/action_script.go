@@ -123,7 +123,7 @@ func (e executeScript) next(t *turn) move {
 	}
 	r := &ScriptRequest{
 		Runtime: runtime, Handler: text(t.inputs["Handler"]), Script: text(t.inputs["Script"]), Attachment: text(t.inputs["Attachment"]),
-		Payload: payload, TimeLimit: min(maxScriptTime, t.due.Sub(t.started)), Time: t.scope.start.DateTime, Seed: t.scope.start.Seed,
+		Payload: payload, Context: t.scope.context(), TimeLimit: min(maxScriptTime, t.due.Sub(t.started)), Time: t.scope.start.DateTime, Seed: t.scope.start.Seed,
 		Place: t.scope.start.Place, Role: t.scope.start.Role,
 	}
 	input := map[string]any{"runtime": r.Runtime, "payload": payload}

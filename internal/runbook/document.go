@@ -43,7 +43,8 @@ type Parameter struct {
 	MinChars, MaxChars           *int64
 	MinItems, MaxItems           *int64
 	pos                          knowngood.Position
-	store                        string // default that is a value of Parameter Store
+	store                        string    // default that is a value of Parameter Store
+	standard                     *template // Default, where it refers to system variables
 	hasDefault, hasAllowedValues bool
 	sound                        bool // AllowedPattern compiles
 }

@@ -77,7 +77,10 @@ type ScriptRequest struct {
 	Attachment string
 	Files      map[string][]byte // attachments, their hashes checked
 	Payload    any               // InputPayload in JSON's terms; {} where there is none
-	TimeLimit  time.Duration     // after it the script is killed, and the error is CodeTimedOut
+	// Context is the handler's second argument: the system variables by their
+	// names, which AWS's own runbooks read there.
+	Context   map[string]string
+	TimeLimit time.Duration // after it the script is killed, and the error is CodeTimedOut
 	// Time and Seed are the script's clock and its random seed where it is run to
 	// be planned or once more.
 	Time time.Time

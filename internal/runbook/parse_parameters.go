@@ -1,6 +1,7 @@
 package runbook
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/knowngood/knowngood/internal/runbook/pattern"
@@ -81,7 +82,13 @@ func (p *docParser) parameterDefault(param *Parameter, n *node) {
 		p.add(n.pos, "a default that the parameter allows", "parameter %s: %v", param.Name, err)
 		return
 	}
-	if !empty(value) && param.sound {
+	// arn:aws:iam::{{global:ACCOUNT_ID}}:role/AutomationServiceRole, as
+	// AWS-UpdateLinuxAmi has it. Other braces in a default are its own.
+	s, _ := value.(string)
+	if t, err := parseTemplate(s); err == nil && t != nil && !slices.ContainsFunc(t.parts, func(p part) bool { return p.ref != nil && p.ref.Kind != RefSystem }) {
+		param.standard = t
+	}
+	if !empty(value) && param.sound && param.standard == nil {
 		if err := param.accept(value); err != nil {
 			p.warn(n.pos, "a default that the parameter allows", "parameter %s: %v", param.Name, err)
 		}

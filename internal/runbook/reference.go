@@ -221,10 +221,14 @@ func (s *scope) lookup(r Reference) (any, error) {
 		if p == nil {
 			return nil, fmt.Errorf("there is no parameter %s", r.Name)
 		}
-		if v, ok := s.start.Parameters[r.Name]; ok && v != nil {
+		switch v, ok := s.start.Parameters[r.Name]; {
+		case !ok || v == nil:
+			return p.Type.zero(), nil
+		case p.standard != nil && v == p.Default:
+			return s.expand(p.standard)
+		default:
 			return v, nil
 		}
-		return p.Type.zero(), nil
 	case RefVariable:
 		v := s.doc.variable(r.Name)
 		if v == nil {
@@ -281,6 +285,15 @@ func (s *scope) system(name string) string {
 		return s.start.DateTime.UTC().Format(time.DateOnly)
 	}
 	return s.start.DateTime.UTC().Format("2006-01-02_15.04.05") // global:DATE_TIME
+}
+
+// context is the system variables by their names.
+func (s *scope) context() map[string]string {
+	out := make(map[string]string, len(systemVariables))
+	for _, name := range systemVariables {
+		out[name] = s.system(name)
+	}
+	return out
 }
 
 // resolve is a node's value with its references resolved: one that is the

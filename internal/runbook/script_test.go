@@ -3,6 +3,7 @@ package runbook
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 
@@ -117,6 +118,25 @@ func TestAScriptThatGoesAnotherWayAfterACrashIsLeftForAPerson(t *testing.T) {
 		if state, message, _ := world.log.State(); state != end.State || message != end.Message {
 			t.Errorf("%s: the row says %s %q", name, state, message)
 		}
+	}
+}
+
+// The handler's context has the system variables.
+func TestAScriptsContext(t *testing.T) {
+	got := map[string]string{}
+	_, r := scripted(t, nil, func(_ context.Context, r ScriptRequest) (ScriptResult, error) {
+		got = r.Context
+		return ScriptResult{Payload: "fine"}, nil
+	})
+	if end, err := r.Run(t.Context()); err != nil || end.State != knowngood.RunSuccess {
+		t.Fatalf("%+v, %v", end, err)
+	}
+	want := map[string]string{
+		"automation:EXECUTION_ID": "run-1", "global:ACCOUNT_ID": "111122223333", "global:AWS_PARTITION": "aws",
+		"global:DATE": "2026-01-02", "global:DATE_TIME": "2026-01-02_03.04.05", "global:REGION": "eu-west-1",
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("the context is %v, want %v", got, want)
 	}
 }
 

@@ -134,7 +134,8 @@ func textMap(v any) map[string]string {
 	return out
 }
 
-// checkQueue says what is wrong with attributes that are to be set.
+// checkQueue says what is wrong with attributes that are to be set, and writes
+// booleans as SQS keeps them.
 func (c *call) checkQueue(name string, attributes map[string]string) error {
 	bad := func(format string, args ...any) error { return failure(400, "InvalidAttributeValue", format, args...) }
 	for _, k := range sorted(attributes) {
@@ -169,6 +170,10 @@ func (c *call) checkQueue(name string, attributes map[string]string) error {
 			}
 			if strings.HasSuffix(dead, ".fifo") != strings.HasSuffix(name, ".fifo") {
 				return failure(400, "InvalidParameterValue", "Value %s for parameter RedrivePolicy is invalid. Reason: Dead-letter queue must be same type of queue as the source.", v)
+			}
+		case "SqsManagedSseEnabled", "ContentBasedDeduplication":
+			if attributes[k] = strings.ToLower(v); attributes[k] != "true" && attributes[k] != "false" {
+				return bad("Invalid value for the parameter %s.", k)
 			}
 		case "FifoQueue":
 			if v != "true" || !strings.HasSuffix(name, ".fifo") {

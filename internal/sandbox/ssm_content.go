@@ -310,6 +310,15 @@ runtimeConfig:
   aws:updateSsmAgent:
     properties: {agentName: amazon-ssm-agent, targetVersion: '{{ version }}', allowDowngrade: '{{ allowDowngrade }}'}
 `,
+	"AWS-InstallMissingWindowsUpdates": `schemaVersion: '1.2'
+description: Installs updates of Windows that are missing.
+parameters:
+  UpdateLevel: {type: String, default: Important, allowedValues: [None, All, Important, Optional], description: Which of the missing updates are installed.}
+  ExcludeKbArticleIds: {type: String, default: '', allowedPattern: '(^$)|^((KB){0,1}[0-9]{1,7})(,((KB){0,1}[0-9]{1,7}))*$'}
+runtimeConfig:
+  aws:runPowerShellScript:
+    properties: [{runCommand: ['{{ UpdateLevel }}'], timeoutSeconds: 14400}]
+`,
 	patchDocument: `schemaVersion: '2.2'
 description: Scans nodes for patches or installs them, by the patch baseline that is theirs.
 parameters:

@@ -554,7 +554,7 @@ func TestDocumentsOfAWS(t *testing.T) {
 		{"DocumentType", "Automation", []string{"AWS-Restart"}},
 		{"Name", "AWS-R", []string{"AWS-Restart", "AWS-RunPatchBaseline", "AWS-RunPowerShellScript", "AWS-RunShellScript"}},
 		{"SearchKeyword", "Shell", []string{"AWS-RunPowerShellScript", "AWS-RunShellScript"}},
-		{"PlatformTypes", "Windows", []string{"AWS-Restart", "AWS-RunPatchBaseline", "AWS-RunPowerShellScript", "AWS-UpdateSSMAgent"}},
+		{"PlatformTypes", "Windows", []string{"AWS-InstallMissingWindowsUpdates", "AWS-Restart", "AWS-RunPatchBaseline", "AWS-RunPowerShellScript", "AWS-UpdateSSMAgent"}},
 	} {
 		var names []string
 		for _, o := range w.do("ssm", "ListDocuments", object{"Filters": []any{object{"Key": c.key, "Values": ids(c.value)}}})["DocumentIdentifiers"].([]any) {

@@ -46,6 +46,7 @@ type mainJob struct {
 	Folder       string // to work in
 	Handler      string
 	Payload      any
+	Context      map[string]string
 	Time         *float64
 	Seed         int64
 	Dry          bool
@@ -77,7 +78,7 @@ func newJob(by *program, path []string, req Request, l Limits, ca []byte, t *tok
 		}
 	}
 	j.main = mainJob{
-		Path: path, Handler: req.Handler, Payload: req.Payload, Seed: req.Seed, Dry: req.Dry,
+		Path: path, Handler: req.Handler, Payload: req.Payload, Context: req.Context, Seed: req.Seed, Dry: req.Dry,
 		// What a process reserves is more than what it takes: threads' stacks and
 		// arenas.
 		AddressSpace: l.Memory + 512<<20, Processes: l.Processes,

@@ -75,7 +75,7 @@ def run(job):
     handler = getattr(module, name, None)
     if not callable(handler):
         raise NameError("the script has no function %s" % name)
-    return handler(job["Payload"], {})
+    return handler(job["Payload"], job["Context"] or {})
 
 
 def describe(e):

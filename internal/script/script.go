@@ -125,8 +125,9 @@ type Request struct {
 	// are where the script can import them; a zip file is unpacked there.
 	Attachment string
 	Files      map[string][]byte
-	Payload    any           // in JSON's terms
-	TimeLimit  time.Duration // 0, or more than the runner's limit: that limit
+	Payload    any               // in JSON's terms
+	Context    map[string]string // the handler's second argument
+	TimeLimit  time.Duration     // 0, or more than the runner's limit: that limit
 	// Time is what the script's clock shows when it starts; it goes on only while
 	// the script sleeps, so that the script does the same when it is run again.
 	// Zero: the real clock. Seed is of its random numbers.

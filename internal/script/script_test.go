@@ -139,9 +139,11 @@ func TestTheHandlerIsCalledAsSSMDoes(t *testing.T) {
 print("hello")
 def handler(events, context):
     print("to", events["who"], context)
-    return {"n": events["n"] + 1, "f": 1.5, "text": "é\ud83d\ude00", "none": None, "list": [1, 2**53 + 1], "main": __name__}
-`, func(r *Request) { r.Payload = map[string]any{"who": "you", "n": int64(1 << 53)} }).(map[string]any)
-	want := map[string]any{"n": int64(1<<53 + 1), "f": 1.5, "text": "é😀", "none": nil, "main": "script"}
+    return {"n": events["n"] + 1, "f": 1.5, "text": "é\ud83d\ude00", "none": None, "list": [1, 2**53 + 1], "main": __name__, "region": context["global:REGION"]}
+`, func(r *Request) {
+		r.Payload, r.Context = map[string]any{"who": "you", "n": int64(1 << 53)}, map[string]string{"global:REGION": "eu-west-1"}
+	}).(map[string]any)
+	want := map[string]any{"n": int64(1<<53 + 1), "f": 1.5, "text": "é😀", "none": nil, "main": "script", "region": "eu-west-1"}
 	for k, v := range want {
 		if got[k] != v {
 			t.Errorf("%s: %#v, wanted %#v", k, got[k], v)
