@@ -16,7 +16,7 @@ func TestPlanningCanReadOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	narrowed, err := toReads(book, l.catalog, "aws")
+	narrowed, err := toReads(book, nil, l.catalog, "aws")
 	if err != nil {
 		t.Fatal(err)
 	}
