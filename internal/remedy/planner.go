@@ -36,6 +36,7 @@ type PlanRequest struct {
 	Document   *runbook.Document
 	Ref        knowngood.DocumentRef
 	Parameters knowngood.Params
+	Secrets    []string // parameters that are secrets, whatever they are for
 	Place      knowngood.Place
 	Role       string
 	Resource   knowngood.ResourceKey

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -88,7 +89,8 @@ type Remediator struct {
 	NewID func() string // of runs
 	// Patience is the longest wait of a run that Apply sits out; 0: any.
 	Patience time.Duration
-	// Secrets are the values of plans' secrets that can't be read again, by parameter.
+	// Secrets are the values of secret parameters, by name: what is planned is given
+	// them, and what is applied was planned with them.
 	Secrets map[string]string
 	// Effects do what steps want done that is no call of AWS's API. The files of
 	// documents come from Records.
@@ -118,6 +120,7 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 		}
 		return nil, &knowngood.Error{Kind: knowngood.Invalid, Op: "validate " + book.Ref.Name, Err: errors.Join(all...)}
 	}
+	params = withGiven(params, r.Secrets)
 	// The role may hang on what Parameter Store has, so that is read without it; what
 	// is secret is read with it.
 	stored := book.Document.StoredSecrets(params)
@@ -163,7 +166,7 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 	}}
 	req := PlanRequest{
 		RunID: r.NewID(), Created: r.Clock.Now().UTC().Truncate(time.Second), Document: book.Document, Ref: book.Ref, Entry: book.Entry,
-		Parameters: params, Place: place, Role: role, Resource: resource, Files: files,
+		Parameters: params, Secrets: slices.Sorted(maps.Keys(r.Secrets)), Place: place, Role: role, Resource: resource, Files: files,
 	}
 	req.Ref.Attachments = refs
 	if f != nil {

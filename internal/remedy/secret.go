@@ -136,14 +136,14 @@ func (c sealing) Call(ctx context.Context, service, operation string, in map[str
 // withSecrets reads the secrets that a request's parameters refer to: the parameters
 // with their values, and where they are from.
 func (p *Planner) withSecrets(ctx context.Context, req PlanRequest) (knowngood.Params, map[string]string, error) {
-	given, from := req.Parameters, map[string]string{}
+	given, from := cloneParams(req.Parameters), map[string]string{}
+	for _, name := range req.Secrets {
+		from[name] = ""
+	}
 	for _, s := range req.Document.StoredSecrets(given) {
 		value, err := s.Value(ctx, planReads{p})
 		if err != nil {
 			return nil, nil, knowngood.E(knowngood.KindOf(err), "plan "+req.Ref.Name, "the parameter %s, %s of %s: %w", s.Parameter, s.Name, s.Store, err)
-		}
-		if len(from) == 0 {
-			given = cloneParams(given)
 		}
 		given[s.Parameter], from[s.Parameter] = value, s.Store+":"+s.Name
 	}
@@ -204,6 +204,18 @@ func withDefaults(d *runbook.Document, given knowngood.Params) knowngood.Params 
 		} else if p.Default != nil {
 			out[p.Name] = p.Default
 		}
+	}
+	return out
+}
+
+// withGiven are parameters with secrets among them.
+func withGiven(params knowngood.Params, secrets map[string]string) knowngood.Params {
+	if len(secrets) == 0 {
+		return params
+	}
+	out := cloneParams(params)
+	for name, value := range secrets {
+		out[name] = value
 	}
 	return out
 }
