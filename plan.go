@@ -25,6 +25,10 @@ type Plan struct {
 	Role       string      `json:"role,omitempty"` // ARN of the AutomationAssumeRole; empty: the caller's own credentials
 	Document   DocumentRef `json:"document"`
 	Parameters Params      `json:"parameters"`
+	// Secrets are the parameters whose values are secret. Wherever such a value would
+	// be, in Parameters, in the calls and in the run's log, there is a text in its
+	// place, "⟦secret NAME DIGEST⟧". The run puts the value in as it makes a call.
+	Secrets []Secret `json:"secrets,omitempty"`
 
 	// Preconditions are the values that planning read and used.
 	Preconditions []Precondition `json:"preconditions"`
@@ -42,6 +46,17 @@ type Plan struct {
 	Replacement string `json:"replacement,omitempty"`
 
 	Display Display `json:"display"`
+}
+
+// Secret is a parameter whose value is not in the plan.
+type Secret struct {
+	Parameter string `json:"parameter"`
+	// From is where the value is read again, "ssm-secure:NAME" of Parameter Store or
+	// "secretsmanager:ID" of Secrets Manager; empty: it has to be given again.
+	From string `json:"from,omitempty"`
+	// Digest is HMAC-SHA-256 of run, name and value, in hex, by a key that only the
+	// store has.
+	Digest string `json:"digest"`
 }
 
 // Params are a document's parameters, as given.
@@ -111,10 +126,9 @@ type Call struct {
 	Region    string    `json:"region"`
 	// Input is the call's input as a template: JSON in which an object with
 	// the one key "$ref" stands for a value of an earlier write's response,
-	// {"$ref": {"from": "w3", "path": "SnapshotId"}}, one with the one key
-	// "$text" for the concatenation of its elements, and one with the one key
-	// "$digest" for a sensitive value, of which only a keyed digest is kept. An object of the
-	// input itself with one key that begins with "$" is wrapped in "$literal".
+	// {"$ref": {"from": "w3", "path": "SnapshotId"}}, and one with the one key
+	// "$text" for the concatenation of its elements. An object of the input itself
+	// with one key that begins with "$" is wrapped in "$literal". See also Secrets.
 	Input any `json:"input"`
 	// Assumed says that the call's being made, or an input of it, rests on a
 	// value that planning assumed.

@@ -148,7 +148,8 @@ type applyOptions struct {
 	awsOptions
 	governanceOptions
 	attachmentOptions
-	output string
+	secrets secretOptions
+	output  string
 }
 
 func newApply(s Streams) *cobra.Command {
@@ -158,13 +159,15 @@ func newApply(s Streams) *cobra.Command {
 		Long: `Makes exactly the writes of a plan, in its order, and stops where the world has
 moved. A plan of a finding is verified: its resource is read afresh and judged by
 its rule again. Interrupt it, or kill it, and the same command goes on. PLAN is the
-plan's file, or the id of its run, which has the plan too.`,
+plan's file, or the id of its run, which has the plan too. Secrets that the plan was
+given and that are in no store are given again with --secret.`,
 		Args: takes(cobra.ExactArgs(1), "one argument, a plan's file or the id of a run"),
 		RunE: func(cmd *cobra.Command, args []string) error { return apply(cmd.Context(), s, o, args[0]) },
 	}
 	o.awsOptions.register(cmd)
 	o.governanceOptions.register(cmd)
 	o.attachmentOptions.register(cmd)
+	o.secrets.register(cmd)
 	registerOutput(cmd, &o.output)
 	return cmd
 }
@@ -200,14 +203,17 @@ func apply(ctx context.Context, s Streams, o applyOptions, name string) error {
 		return err
 	}
 	var plan *knowngood.Plan
-	var err error
+	secrets, err := o.secrets.read()
+	if err != nil {
+		return err
+	}
 	if !runID.MatchString(name) {
 		var fleet *remedy.FleetPlan
 		if plan, fleet, err = readPlan(name); err != nil {
 			return err
 		}
 		if fleet != nil {
-			return applyFleet(ctx, s, o, name, fleet)
+			return applyFleet(ctx, s, o, secrets, name, fleet)
 		}
 	}
 	ses, err := o.openWith(ctx, o.attachmentOptions)
@@ -243,7 +249,9 @@ func apply(ctx context.Context, s Streams, o applyOptions, name string) error {
 		return err
 	}
 	p := newProgress(s.Err, "run "+plan.RunID+"; if it is interrupted, the same command goes on", entry.Stages)
-	result, err := ses.remediator(g, p.entry).Apply(ctx, plan, decisions, knowngood.Retry{})
+	r := ses.remediator(g, p.entry)
+	r.Secrets = secrets
+	result, err := r.Apply(ctx, plan, decisions, knowngood.Retry{})
 	p.done()
 	switch {
 	case err != nil && ctx.Err() != nil:

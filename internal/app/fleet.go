@@ -100,6 +100,9 @@ func planFleet(ctx context.Context, s Streams, o runOptions, name string, args [
 		return knowngood.E(knowngood.Usage, op, "--targets %s: no resource fits", strings.Join(o.fleet.targets, " "))
 	}
 	r := ses.remediator(&governance{rules: &rule.Set{}}, nil)
+	if r.Secrets, err = o.secrets.read(); err != nil {
+		return err
+	}
 	progress := func(done int) {
 		if onTerminal(s.Err) {
 			fmt.Fprintf(s.Err, "\r\x1b[K%d of %d planned", done, len(keys))
@@ -334,7 +337,7 @@ func (ses *session) planOfTarget(ctx context.Context, op string, t remedy.FleetT
 }
 
 // applyFleet applies a fleet's plans.
-func applyFleet(ctx context.Context, s Streams, o applyOptions, file string, f *remedy.FleetPlan) error {
+func applyFleet(ctx context.Context, s Streams, o applyOptions, secrets map[string]string, file string, f *remedy.FleetPlan) error {
 	ses, err := o.open(ctx)
 	if err != nil {
 		return err
@@ -347,6 +350,7 @@ func applyFleet(ctx context.Context, s Streams, o applyOptions, file string, f *
 	g.printNotes(s.Err)
 	op := "apply " + file
 	r := ses.remediator(g, nil)
+	r.Secrets = secrets
 	var mu sync.Mutex
 	told := func(t remedy.FleetTarget, result remedy.Result, err error) {
 		mu.Lock()

@@ -81,6 +81,7 @@ func printPlan(w io.Writer, p *knowngood.Plan) {
 	if len(p.Document.Attachments) > 0 {
 		fmt.Fprintln(w)
 	}
+	printSecrets(w, p.Secrets)
 	fmt.Fprintln(w)
 	wrapped(w, "IAM actions: ", p.Actions)
 	if why := remedy.NeedsApproval(p); why != nil {

@@ -20,6 +20,7 @@ type runOptions struct {
 	out      string
 	resource string
 	fleet    fleetOptions
+	secrets  secretOptions
 }
 
 func newRun(s Streams) *cobra.Command {
@@ -43,6 +44,7 @@ and begins no more once more than --max-errors have failed.`,
 	o.awsOptions.register(cmd)
 	o.attachmentOptions.register(cmd)
 	o.fleet.register(cmd)
+	o.secrets.register(cmd)
 	cmd.Flags().BoolVar(&o.plan, "plan", false, "plan, and do nothing")
 	cmd.Flags().StringVarP(&o.out, "output-file", "o", "plan.json", "file that the plan is written to")
 	cmd.Flags().StringVar(&o.resource, "resource", "", "id of the resource that is acted on; default: the parameter that the library says, or the first")
@@ -54,6 +56,10 @@ func planRun(ctx context.Context, s Streams, o runOptions, name string, args []s
 		return knowngood.E(knowngood.Usage, "run "+name, "a runbook is run by its plan").WithHint("add --plan, then `knowngood apply %s`", o.out)
 	}
 	params, first, err := parseParams(args)
+	if err != nil {
+		return err
+	}
+	secrets, err := o.secrets.read()
 	if err != nil {
 		return err
 	}
@@ -77,7 +83,9 @@ func planRun(ctx context.Context, s Streams, o runOptions, name string, args []s
 	if resource.ID == "" {
 		resource.ID = first
 	}
-	plan, err := ses.remediator(&governance{rules: &rule.Set{}}, nil).Plan(ctx, ses.place, book, params, resource, nil)
+	r := ses.remediator(&governance{rules: &rule.Set{}}, nil)
+	r.Secrets = secrets
+	plan, err := r.Plan(ctx, ses.place, book, params, resource, nil)
 	if err != nil {
 		return err
 	}

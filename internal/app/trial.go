@@ -438,7 +438,12 @@ func (s *stage) apply(ctx context.Context, step trialStep) error {
 	if step.Approve == nil || *step.Approve {
 		decisions = []knowngood.Approval{{PlanHash: s.plan.Hash, RunID: s.plan.RunID, By: "test", Approved: true, Incomplete: true, Time: s.clock.Now()}}
 	}
-	result, err := s.ses.remediator(s.g, nil).Apply(ctx, s.plan, decisions, knowngood.Retry{})
+	r := s.ses.remediator(s.g, nil)
+	r.Secrets = map[string]string{} // a test's parameters are no secrets
+	for _, secret := range s.plan.Secrets {
+		r.Secrets[secret.Parameter], _ = step.With[secret.Parameter].(string)
+	}
+	result, err := r.Apply(ctx, s.plan, decisions, knowngood.Retry{})
 	s.result = &result
 	return err
 }

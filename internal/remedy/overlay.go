@@ -252,7 +252,7 @@ func certain(v any, echoes bool) bool {
 func (e *exploration) finish(log []knowngood.LogEntry) (*knowngood.Plan, error) {
 	plan := &knowngood.Plan{
 		Version: knowngood.PlanVersion, RunID: e.req.RunID, Created: e.req.Created, Seed: e.req.Seed, Finding: e.req.Finding, Rule: e.req.Rule,
-		Resource: e.req.Resource, Place: e.req.Place, Role: e.req.Role, Document: e.req.Ref, Parameters: e.params, Preconditions: e.pre,
+		Resource: e.req.Resource, Place: e.req.Place, Role: e.req.Role, Document: e.req.Ref, Parameters: e.params, Secrets: e.secrets, Preconditions: e.pre,
 		Incomplete: e.missing, Actions: slices.Sorted(maps.Keys(e.actions)), Replacement: e.req.Entry.Replacement,
 	}
 	for _, name := range e.order {

@@ -20,6 +20,9 @@ type Planner struct {
 	// sensitive read that the request does not allow. Errors are those of
 	// awsapi. Options say another Region or other credentials than the plan's.
 	Read func(ctx context.Context, op *awsapi.Operation, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error)
+	// DigestKey is the key of the digests of secrets; nil: a runbook that is given a
+	// secret is refused.
+	DigestKey []byte
 	// Scripts runs scripts to find out what they do: their reads are live, their
 	// writes are planned. nil: a plan with a script is incomplete.
 	Scripts runbook.Scripts
@@ -33,6 +36,7 @@ type PlanRequest struct {
 	Document   *runbook.Document
 	Ref        knowngood.DocumentRef
 	Parameters knowngood.Params
+	Secrets    []string // parameters that are secrets, whatever they are for
 	Place      knowngood.Place
 	Role       string
 	Resource   knowngood.ResourceKey
@@ -54,20 +58,41 @@ const (
 // document that refuses, by an assertion on the live resource, is an error of
 // kind Refused that says why.
 func (p *Planner) Plan(ctx context.Context, req PlanRequest) (*knowngood.Plan, error) {
-	given, err := req.Document.WithStore(ctx, req.Parameters, p.stored)
+	given, from, err := p.withSecrets(ctx, req)
 	if err != nil {
+		return nil, err
+	}
+	if given, err = req.Document.WithStore(ctx, given, p.stored); err != nil {
 		return nil, err
 	}
 	params, err := req.Document.BindParameters(given)
 	if err != nil {
-		return nil, err
+		return nil, withoutSecrets(err, from)
 	}
 	for name, v := range params {
-		if hasPlaceholder(v) {
-			return nil, knowngood.E(knowngood.Invalid, "plan", "the parameter %s has a private-use character", name)
+		if hasPlaceholder(v) || hasSeal(v) {
+			return nil, knowngood.E(knowngood.Invalid, "plan", "the parameter %s has what stands for values in plans", name)
 		}
 	}
-	e := &exploration{Planner: p, ctx: ctx, req: req, params: params, parts: map[string]*partBuilder{}, ids: map[string]string{}, made: map[string]string{}, actions: map[string]bool{}}
+	for {
+		plan, err := p.explore(ctx, req, params, from)
+		var found secretError
+		if !errors.As(err, &found) {
+			return plan, err
+		}
+		for _, name := range found.parameters {
+			from[name] = ""
+		}
+	}
+}
+
+// explore is Plan with the parameters' values; from says which are secrets.
+func (p *Planner) explore(ctx context.Context, req PlanRequest, params knowngood.Params, from map[string]string) (*knowngood.Plan, error) {
+	params, list, values, err := p.sealParams(req, params, from)
+	if err != nil {
+		return nil, err
+	}
+	e := &exploration{Planner: p.sealing(values), ctx: ctx, req: req, params: params, secrets: list, parts: map[string]*partBuilder{}, ids: map[string]string{}, made: map[string]string{}, actions: map[string]bool{}}
 	start, err := req.Document.Start(runbook.StartBody{Parameters: params, ExecutionID: req.RunID, DateTime: req.Created, Seed: req.Seed, Place: req.Place, Role: req.Role})
 	if err != nil {
 		return nil, err
@@ -98,7 +123,8 @@ type exploration struct {
 	*Planner
 	ctx     context.Context
 	req     PlanRequest
-	params  knowngood.Params
+	params  knowngood.Params // with seals for secrets
+	secrets []knowngood.Secret
 	parts   map[string]*partBuilder
 	order   []string // of the parts
 	pending []*way
@@ -229,6 +255,9 @@ func (e *exploration) end(w *way, end *runbook.EndResult) error {
 }
 
 func (e *exploration) branch(w *way, next runbook.Next) error {
+	if err := e.blind(w, next); err != nil {
+		return err
+	}
 	arms := []string{next.Branch.Chosen}
 	undetermined := e.undetermined(w, next.Branch.Uses)
 	if len(next.Entries) > 0 && !undetermined {
@@ -342,8 +371,8 @@ func (e *exploration) call(w *way, next runbook.Next) error {
 		in = e.Operations[name].prepare(e.req.RunID, next.Step, in)
 	}
 	in, _ = plain(in).(map[string]any)
-	if member := sensitiveMember(op.Input, in, ""); member != "" && !slices.Contains(mustBeSeen[name], member) {
-		return knowngood.E(knowngood.Refused, "plan "+e.req.Ref.Name, "the step %s gives %s of %s, a secret, which a plan would keep in clear; this version doesn't plan such calls", next.Step, member, name)
+	if err := e.secretMember(next.Step, op, in); err != nil {
+		return err
 	}
 	if w.fail == next.Step {
 		return w.entry(knowngood.EntryOutcome, next, runbook.OutcomeBody{Service: op.Service.Name, Operation: op.Name, Assumed: true,

@@ -106,8 +106,7 @@ func (s *scriptCalls) Call(ctx context.Context, service, operation string, in ma
 	s.nth++
 	mark := runbook.ScriptStep(s.step, s.nth)
 	in, _ = plain(s.Operations[name].prepare(s.req.RunID, mark, in)).(map[string]any)
-	if member := sensitiveMember(op.Input, in, ""); member != "" && !slices.Contains(mustBeSeen[name], member) {
-		s.stop = knowngood.E(knowngood.Refused, "plan "+s.req.Ref.Name, "the script %s gives %s of %s, a secret, which a plan would keep in clear; this version doesn't plan such calls", s.step, member, name)
+	if s.stop = s.secretMember(s.step, op, in); s.stop != nil {
 		return nil, s.stop
 	}
 	id := s.recordAt(s.w, s.step, mark, account, region, op, class, in, s.assumed || hasPlaceholder(in))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -43,6 +44,9 @@ type Records interface {
 	KeepAttachments(ctx context.Context, p *knowngood.Plan, files map[string][]byte) (missing []knowngood.AttachmentRef, err error)
 	// Attachment gives a file by its SHA-256; kind NotFound where it is not kept.
 	Attachment(ctx context.Context, sha256 string) ([]byte, error)
+	// DigestKey is the key of the digests of secrets: 32 random bytes, the same at
+	// each call and for whoever has the store.
+	DigestKey(ctx context.Context) ([]byte, error)
 }
 
 // FindingSink is told what becomes of findings. internal/finding implements it.
@@ -85,6 +89,9 @@ type Remediator struct {
 	NewID func() string // of runs
 	// Patience is the longest wait of a run that Apply sits out; 0: any.
 	Patience time.Duration
+	// Secrets are the values of secret parameters, by name: what is planned is given
+	// them, and what is applied was planned with them.
+	Secrets map[string]string
 	// Effects do what steps want done that is no call of AWS's API. The files of
 	// documents come from Records.
 	Effects runbook.Effects
@@ -113,16 +120,25 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 		}
 		return nil, &knowngood.Error{Kind: knowngood.Invalid, Op: "validate " + book.Ref.Name, Err: errors.Join(all...)}
 	}
-	// The role may hang on what Parameter Store has, so that is read without it.
-	params, err := book.Document.WithStore(ctx, params, func(ctx context.Context, name string) (any, error) {
+	params = withGiven(params, r.Secrets)
+	// The role may hang on what Parameter Store has, so that is read without it; what
+	// is secret is read with it.
+	stored := book.Document.StoredSecrets(params)
+	given, err := book.Document.WithStore(ctx, blank(params, stored), func(ctx context.Context, name string) (any, error) {
 		return runbook.StoreValue(ctx, r.As("", "plan", Narrowing{}), name, awsapi.Region(place.Region))
 	})
 	if err != nil {
 		return nil, err
 	}
-	bound, err := book.Document.BindParameters(params)
-	if err != nil {
-		return nil, err
+	bound := withDefaults(book.Document, given)
+	if len(stored) == 0 {
+		if bound, err = book.Document.BindParameters(given); err != nil {
+			return nil, err
+		}
+	}
+	params = cloneParams(given)
+	for _, s := range stored {
+		params[s.Parameter] = s.Reference
 	}
 	role, err := book.Document.Role(bound, place)
 	if err != nil {
@@ -132,7 +148,7 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 		return nil, knowngood.E(knowngood.Refused, "plan "+book.Ref.Name, "the role %s is of the account %s, the plan is for %s", role, account, place.Account).
 			WithHint("a runbook acts where its role is; give a role of %s", place.Account)
 	}
-	narrowed, err := toReads(book, r.Catalog, place.Partition)
+	narrowed, err := toReads(book, params, r.Catalog, place.Partition)
 	if err != nil {
 		return nil, err
 	}
@@ -141,12 +157,16 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 	if err != nil {
 		return nil, err
 	}
-	planner := &Planner{Catalog: r.Catalog, Operations: r.Content.Operations, Scripts: r.Effects.Scripts, Read: func(ctx context.Context, op *awsapi.Operation, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
+	key, err := r.Records.DigestKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	planner := &Planner{Catalog: r.Catalog, Operations: r.Content.Operations, DigestKey: key, Scripts: r.Effects.Scripts, Read: func(ctx context.Context, op *awsapi.Operation, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
 		return caller.Call(ctx, op.Service.Name, op.Name, in, append([]awsapi.CallOption{awsapi.Region(place.Region)}, opts...)...)
 	}}
 	req := PlanRequest{
 		RunID: r.NewID(), Created: r.Clock.Now().UTC().Truncate(time.Second), Document: book.Document, Ref: book.Ref, Entry: book.Entry,
-		Parameters: params, Place: place, Role: role, Resource: resource, Files: files,
+		Parameters: params, Secrets: slices.Sorted(maps.Keys(r.Secrets)), Place: place, Role: role, Resource: resource, Files: files,
 	}
 	req.Ref.Attachments = refs
 	if f != nil {
@@ -345,8 +365,16 @@ func (r *Remediator) carryOut(ctx context.Context, plan *knowngood.Plan, epoch i
 	if err != nil {
 		return Result{}, err
 	}
+	caller := r.As(plan.Role, plan.RunID, narrowed)
+	values, err := r.unsealed(ctx, plan, caller)
+	switch {
+	case knowngood.KindOf(err) == knowngood.Refused:
+		return r.refused(ctx, plan, epoch, err)
+	case err != nil:
+		return Result{}, err
+	}
 	x := &Executor{
-		Catalog: r.Catalog, Operations: r.Content.Operations, Caller: r.As(plan.Role, plan.RunID, narrowed), Log: r.Log, Clock: r.Clock, Patience: r.Patience, Effects: r.effects(),
+		Catalog: r.Catalog, Operations: r.Content.Operations, Caller: sealed(caller, values), Log: r.Log, Clock: r.Clock, Patience: r.Patience, Effects: r.effects(),
 		Settler: &Settler{Catalog: r.Catalog, Operations: r.Content.Operations, Clock: r.Clock, Consistency: 30 * time.Second, Poll: 3 * time.Second},
 		Decisions: func(context.Context, runbook.ApproveRequest) ([]knowngood.Approval, error) {
 			return decisions, nil

@@ -1,55 +1,44 @@
 package remedy
 
 import (
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
-	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/awsapi"
 )
 
-func TestASecretIsNotWrittenIntoAPlan(t *testing.T) {
-	l := newLoop(t)
-	file := filepath.Join(t.TempDir(), "secret.yaml")
-	if err := os.WriteFile(file, []byte(`schemaVersion: '0.3'
-parameters:
-  Password: {type: String}
-mainSteps:
-  - name: Keep
-    action: aws:executeAwsApi
-    inputs: {Service: secretsmanager, Api: CreateSecret, Name: db, SecretString: '{{ Password }}'}
-`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	book, err := l.Content.Runbook(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan, err := l.Plan(t.Context(), l.place(), book, knowngood.Params{"Password": "hunter2"}, knowngood.ResourceKey{ID: "db"}, nil)
-	if knowngood.KindOf(err) != knowngood.Refused || !strings.Contains(err.Error(), "SecretString") || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("%v, %v", plan, err)
+func TestWhereAMemberIsSensitive(t *testing.T) {
+	e := newEstate(t)
+	made := placeholder(ref{"w1", "SecretString"})
+	for _, c := range []struct {
+		operation string
+		in        map[string]any
+		want      string
+	}{
+		{"secretsmanager:CreateSecret", map[string]any{"Name": "x", "SecretString": made}, ""}, // a response's value
+		{"secretsmanager:CreateSecret", map[string]any{"Name": "x", "SecretString": "a"}, "SecretString"},
+		{"secretsmanager:CreateSecret", map[string]any{"Name": "x", "SecretString": "{" + sealOpen + "P 00" + sealClose + "}"}, ""},
+		{"rds:CreateDBInstance", map[string]any{"DBInstanceIdentifier": "x", "Tags": []any{map[string]any{"Key": "a", "Value": "b"}}}, ""},
+		{"lambda:UpdateFunctionConfiguration", map[string]any{"Environment": map[string]any{"Variables": map[string]any{"A": "b"}}}, "Environment.Variables"},
+		{"lambda:UpdateFunctionConfiguration", map[string]any{"Environment": map[string]any{"Variables": map[string]any{"A": sealOpen + "P 00" + sealClose}}}, ""},
+	} {
+		op := operationNamed(t, e.catalog, c.operation)
+		if got, _ := sensitiveMember(op.Input, c.in, ""); got != c.want {
+			t.Errorf("%s %v: %q, want %q", c.operation, c.in, got, c.want)
+		}
 	}
 }
 
-func TestWhereAMemberIsSensitive(t *testing.T) {
-	l := newLoop(t)
-	op, err := l.catalog.Operation("rds", "CreateDBInstance")
-	if err != nil {
-		t.Fatal(err)
+func operationNamed(t *testing.T, catalog *awsapi.Catalog, name string) *awsapi.Operation {
+	t.Helper()
+	for i := range name {
+		if name[i] == ':' {
+			op, err := catalog.Operation(name[:i], name[i+1:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return op
+		}
 	}
-	secret, err := l.catalog.Operation("secretsmanager", "CreateSecret")
-	if err != nil {
-		t.Fatal(err)
-	}
-	made := placeholder(ref{"w1", "SecretString"})
-	if got := sensitiveMember(secret.Input, map[string]any{"Name": "x", "SecretString": made}, ""); got != "" {
-		t.Errorf("a response's value: %q", got)
-	}
-	if got := sensitiveMember(secret.Input, map[string]any{"Name": "x", "SecretString": "a"}, ""); got != "SecretString" {
-		t.Errorf("%q", got)
-	}
-	if got := sensitiveMember(op.Input, map[string]any{"DBInstanceIdentifier": "x", "Tags": []any{map[string]any{"Key": "a", "Value": "b"}}}, ""); got != "" {
-		t.Errorf("%q", got)
-	}
+	t.Fatalf("%s is no service:Operation", name)
+	return nil
 }

@@ -25,7 +25,7 @@ type Narrowing struct {
 //
 // What a script reads is not known beforehand. With one, the role has what AWS's
 // ReadOnlyAccess allows, without the secrets that are among that.
-func toReads(book *Runbook, catalog *awsapi.Catalog, partition string) (Narrowing, error) {
+func toReads(book *Runbook, given knowngood.Params, catalog *awsapi.Catalog, partition string) (Narrowing, error) {
 	s := newSession(catalog)
 	for _, c := range book.Document.Calls(catalog) {
 		class := classOf(c.Operation, nil)
@@ -33,6 +33,9 @@ func toReads(book *Runbook, catalog *awsapi.Catalog, partition string) (Narrowin
 		if class == knowngood.Read || class == knowngood.SensitiveRead && sensitive {
 			s.need(c.Operation, nil)
 		}
+	}
+	for _, secret := range book.Document.StoredSecrets(given) {
+		s.secret(secret.Store)
 	}
 	if !hasScript(book.Document) {
 		return s.narrowing()
@@ -71,6 +74,11 @@ func toPlan(plan *knowngood.Plan, catalog *awsapi.Catalog, table Operations) (Na
 			}
 		}
 	}
+	for _, secret := range plan.Secrets {
+		if store, _, stored := strings.Cut(secret.From, ":"); stored {
+			s.secret(store)
+		}
+	}
 	if len(plan.Incomplete) > 0 && hasScript(d) {
 		if n, err := s.reading(plan.Place.Partition); err == nil {
 			return n, nil
@@ -92,6 +100,24 @@ type session struct {
 
 func newSession(catalog *awsapi.Catalog) *session {
 	return &session{catalog, map[string]map[string]bool{}, map[string]*awsapi.Service{}}
+}
+
+// allow allows an action.
+func (s *session) allow(action string) {
+	if s.actions[action] == nil {
+		s.actions[action] = map[string]bool{}
+	}
+	s.actions[action]["*"] = true
+}
+
+// secret allows a secret to be read from its store.
+func (s *session) secret(store string) {
+	s.allow("kms:Decrypt")
+	if store == "secretsmanager" {
+		s.allow("secretsmanager:GetSecretValue")
+	} else {
+		s.allow("ssm:GetParameter")
+	}
 }
 
 // need allows what an operation needs with an input.

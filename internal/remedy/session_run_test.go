@@ -83,7 +83,7 @@ func TestEveryRunbookWorksWithANarrowedRole(t *testing.T) {
 			s := newSwept(t, name)
 			e := s.world(t)
 			e.mayDoAll()
-			reads, err := toReads(&Runbook{Document: must(document(t, name)), Entry: entry(t, name)}, e.catalog, "aws")
+			reads, err := toReads(&Runbook{Document: must(document(t, name)), Entry: entry(t, name)}, s.with, e.catalog, "aws")
 			if err != nil {
 				t.Fatal(err)
 			}

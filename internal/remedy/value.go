@@ -22,7 +22,6 @@ const (
 	refKey     = "$ref"
 	textKey    = "$text"
 	literalKey = "$literal"
-	digestKey  = "$digest"
 )
 
 // ref names a value of an earlier write's response.
@@ -198,8 +197,6 @@ func unifyAt(path string, template, actual any, b bindings) error {
 		case literalKey:
 			inner, _ := arg.(map[string]any)
 			return unifyObject(path, inner, actual, b)
-		case digestKey:
-			return mismatch{path, "a sensitive value, of which this version can't compare the digest", "a value"}
 		default:
 			want, err := bind(m, b)
 			if err != nil {
@@ -280,7 +277,7 @@ func bind(template any, b bindings) (any, error) {
 			from, _ := m["from"].(string)
 			path, _ := m["path"].(string)
 			return b.value(ref{from, path})
-		case textKey:
+		default: // textKey
 			parts, _ := arg.([]any)
 			var s strings.Builder
 			for _, p := range parts {
@@ -296,7 +293,6 @@ func bind(template any, b bindings) (any, error) {
 			}
 			return s.String(), nil
 		}
-		return nil, fmt.Errorf("a digest has no value to give back")
 	}
 	return template, nil
 }
@@ -318,7 +314,7 @@ func special(m map[string]any) (key string, arg any, ok bool) {
 	if len(m) != 1 {
 		return "", nil, false
 	}
-	for _, key := range []string{refKey, textKey, literalKey, digestKey} {
+	for _, key := range []string{refKey, textKey, literalKey} {
 		if arg, ok := m[key]; ok {
 			return key, arg, true
 		}

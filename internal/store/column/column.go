@@ -16,6 +16,9 @@ func JSON(v any) (string, error) {
 	return string(raw), err
 }
 
+// DigestKeySize is the length of the key of digests, in bytes: that of SHA-256.
+const DigestKeySize = 32
+
 // separator is between the parts of a resource's key.
 const separator = "\x1f"
 

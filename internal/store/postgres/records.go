@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"slices"
 
@@ -44,6 +45,21 @@ func (s *Store) HasPlan(ctx context.Context, hash string) (bool, error) {
 	var n int
 	err := s.pool.QueryRow(ctx, "SELECT count(*) FROM plans WHERE hash = $1", hash).Scan(&n)
 	return n > 0, err
+}
+
+// DigestKey is the key of the digests that plans have of secrets: 32 random bytes,
+// made when it is first asked for, and the same from then on.
+func (s *Store) DigestKey(ctx context.Context) ([]byte, error) {
+	made := make([]byte, column.DigestKeySize)
+	_, _ = rand.Read(made) // never fails, by its documentation
+	var key []byte
+	err := s.tx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "INSERT INTO keys (name, value) VALUES ('digest', $1) ON CONFLICT DO NOTHING", made); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, "SELECT value FROM keys WHERE name = 'digest'").Scan(&key)
+	})
+	return key, err
 }
 
 // Plan gives a plan by its hash or the beginning of it, as it was written: its

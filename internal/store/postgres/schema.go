@@ -170,4 +170,10 @@ CREATE TABLE plan_attachments (
 	PRIMARY KEY (plan, sha256)
 );
 CREATE INDEX plan_attachments_sha256 ON plan_attachments (sha256);
+`, `
+-- Keys that are made once and stay.
+CREATE TABLE keys (
+	name  text PRIMARY KEY,
+	value bytea NOT NULL
+);
 `}

@@ -167,4 +167,10 @@ CREATE TABLE plan_attachments (
 	made   INTEGER NOT NULL,
 	PRIMARY KEY (plan, sha256)
 ) STRICT, WITHOUT ROWID;
+`, `
+-- Keys that are made once and stay.
+CREATE TABLE keys (
+	name  TEXT PRIMARY KEY,
+	value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
 `}

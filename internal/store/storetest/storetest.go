@@ -41,6 +41,7 @@ type Plans interface {
 	Plan(ctx context.Context, hash string) (json.RawMessage, error)
 	PutApproval(ctx context.Context, a knowngood.Approval) error
 	Approvals(ctx context.Context, planHash string) ([]knowngood.Approval, error)
+	DigestKey(ctx context.Context) ([]byte, error)
 }
 
 // Findings is the part of a store that keeps what scans found.
@@ -314,6 +315,27 @@ func Run(t *testing.T, newDatabase func(t *testing.T) (open func() Store)) {
 			must(t, err)
 			if len(got) != 2 || got[0].By != "bob" || got[1].By != "ann" || got[1].Approved {
 				t.Errorf("%+v: a person's later decision takes the place of the earlier one", got)
+			}
+		}},
+		{"the key of digests", func(t *testing.T, open func() Store) {
+			s := open()
+			keys := make([][]byte, 8)
+			var wg sync.WaitGroup
+			for i := range keys {
+				wg.Go(func() {
+					var err error
+					if keys[i], err = s.DigestKey(ctx); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			again, err := open().DigestKey(ctx)
+			must(t, err)
+			for _, k := range keys {
+				if len(k) != 32 || string(k) != string(again) || string(k) == string(make([]byte, 32)) {
+					t.Errorf("the key is %x, and %x later", k, again)
+				}
 			}
 		}},
 		{"findings change together or not at all", func(t *testing.T, open func() Store) {
