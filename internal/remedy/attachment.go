@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/knowngood/knowngood"
-	"github.com/knowngood/knowngood/awsapi"
 	"github.com/knowngood/knowngood/internal/runbook"
 )
 
