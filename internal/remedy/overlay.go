@@ -15,10 +15,11 @@ import (
 type overlay struct {
 	written map[string]bool // ids and names
 	assumed map[string]bool // references: "Step.Output", "variable:Name"
+	writes  []planned       // in order
 }
 
 func (o overlay) clone() overlay {
-	out := overlay{map[string]bool{}, map[string]bool{}}
+	out := overlay{map[string]bool{}, map[string]bool{}, slices.Clone(o.writes)}
 	for k := range o.written {
 		out.written[k] = true
 	}
@@ -52,7 +53,8 @@ func (o overlay) assume(reference string, assumed bool) {
 // wrote notes the resources that a write names: the texts of members that hold
 // ids, ARNs or names. One that names none is of the Region's settings of its
 // service.
-func (o overlay) wrote(op *awsapi.Operation, in map[string]any) {
+func (o *overlay) wrote(op *awsapi.Operation, in map[string]any) {
+	o.writes = append(o.writes, planned{op, in})
 	named := false
 	for k, v := range in {
 		if namesResource(k) {

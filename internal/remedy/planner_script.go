@@ -32,7 +32,7 @@ func (e *exploration) script(w *way, next runbook.Next) error {
 	case err != nil:
 		return e.unscripted(w, next, err.Error(), nil)
 	case result.Error != nil && (calls.assumed || calls.nth > 0):
-		return e.unscripted(w, next, "it fails while its writes are only planned: "+result.Failure().Error(), nil)
+		return e.unscripted(w, next, "it fails while its writes are only planned: "+firstLine(result.Failure().Error()), nil)
 	case result.Error != nil:
 		return w.entry(knowngood.EntryOutcome, next, runbook.OutcomeBody{Service: next.Effect.Action, Operation: next.Effect.Operation, Error: result.Failure()})
 	}
@@ -40,6 +40,12 @@ func (e *exploration) script(w *way, next runbook.Next) error {
 		e.incomplete("what the script %s reads of what the plan writes is known only when it is run", next.Step)
 	}
 	return e.scripted(w, next, result.Payload, calls.assumed || calls.nth > 0)
+}
+
+// firstLine is a failure without its traceback and what the script has printed.
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
 }
 
 // unscripted goes on behind a script of which is not known all that it does.
@@ -86,7 +92,7 @@ func (s *scriptCalls) Call(ctx context.Context, service, operation string, in ma
 	if s.over || s.stop != nil {
 		return nil, errors.New("the script is over")
 	}
-	in, _ = plain(in).(map[string]any)
+	in, _ = unescaped(plain(in)).(map[string]any) // plain has made a copy
 	name, class := op.Service.Name+":"+op.Name, classOf(op, in)
 	if isSensitive(op, in) && !slices.Contains(s.req.Entry.SensitiveReads, name) {
 		s.stop = knowngood.E(knowngood.Refused, "plan "+s.req.Ref.Name, "the script %s makes the sensitive read %s, which the runbook's entry does not allow", s.step, name)
@@ -125,11 +131,15 @@ func (s *scriptCalls) read(ctx context.Context, op *awsapi.Operation, class know
 	s.assumed = true
 	out := map[string]any{}
 	if !hasPlaceholder(in) {
-		var err error
-		if out, err = s.Read(ctx, op, in, opts...); err != nil {
+		live, err := s.Read(ctx, op, in, opts...)
+		switch {
+		case err == nil:
+			out, _ = copied(live).(map[string]any)
+		case !s.w.overlay.brings(op, err):
 			return nil, err
 		}
 	}
+	s.w.overlay.reflect(op, in, out)
 	settle(op, in, out)
 	return out, nil
 }

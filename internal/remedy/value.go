@@ -42,6 +42,26 @@ const (
 
 func placeholder(r ref) string { return refOpen + r.From + refSplit + r.Path + refClose }
 
+// unescaped undoes what JSON within a text has done to placeholders: Python writes
+// all that is not ASCII as escapes.
+func unescaped(v any) any {
+	switch v := v.(type) {
+	case string:
+		if strings.Contains(v, `\ue000`) {
+			return strings.NewReplacer(`\ue000`, refOpen, `\ue001`, refSplit, `\ue002`, refClose).Replace(v)
+		}
+	case []any:
+		for i, e := range v {
+			v[i] = unescaped(e)
+		}
+	case map[string]any:
+		for k, e := range v {
+			v[k] = unescaped(e)
+		}
+	}
+	return v
+}
+
 // wholePlaceholder gives the reference that a text consists of, if it is nothing
 // but one placeholder.
 func wholePlaceholder(s string) (ref, bool) {

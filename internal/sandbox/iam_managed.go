@@ -8,13 +8,13 @@ var awsPolicies = map[string]string{
 	"PowerUserAccess": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","NotAction":["iam:*","organizations:*","account:*"],"Resource":"*"},` +
 		`{"Effect":"Allow","Action":["account:GetAccountInformation","account:GetPrimaryEmail","account:ListRegions","iam:CreateServiceLinkedRole","iam:DeleteServiceLinkedRole",` +
 		`"iam:ListRoles","organizations:DescribeOrganization"],"Resource":"*"}]}`,
-	"ReadOnlyAccess": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["autoscaling:Describe*","backup:Describe*","backup:Get*","backup:List*","cloudtrail:Describe*",` +
-		`"cloudtrail:Get*","cloudtrail:List*","cloudtrail:LookupEvents","cloudwatch:Describe*","cloudwatch:Get*","cloudwatch:List*","compute-optimizer:Get*","config:BatchGet*",` +
+	"ReadOnlyAccess": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["apigateway:GET","application-autoscaling:Describe*","athena:Batch*","athena:Get*","athena:List*","autoscaling:Describe*","backup:Describe*","backup:Get*","backup:List*","cloudtrail:Describe*",` +
+		`"cloudtrail:Get*","cloudtrail:List*","cloudfront:Describe*","cloudfront:Get*","cloudfront:List*","cloudtrail:LookupEvents","cloudwatch:Describe*","cloudwatch:Get*","cloudwatch:List*","codebuild:BatchGet*","codebuild:List*","compute-optimizer:Get*","config:BatchGet*",` +
 		`"config:Describe*","config:Get*","config:List*","config:Select*","dynamodb:BatchGet*","dynamodb:Describe*","dynamodb:Get*","dynamodb:List*","dynamodb:Query","dynamodb:Scan",` +
-		`"ec2:Describe*","ec2:Get*","ec2:List*","ec2:SearchTransitGatewayRoutes","elasticloadbalancing:Describe*","events:Describe*","events:List*","events:TestEventPattern",` +
+		`"ec2:Describe*","ec2:Get*","ec2:List*","ec2:SearchTransitGatewayRoutes","ecr:BatchGet*","ecr:Describe*","ecr:Get*","ecr:List*","ecs:Describe*","ecs:List*","elasticache:Describe*","elasticache:List*","elasticloadbalancing:Describe*","events:Describe*","events:List*","events:TestEventPattern",` +
 		`"guardduty:Describe*","guardduty:Get*","guardduty:List*","iam:Generate*","iam:Get*","iam:List*","iam:Simulate*","inspector2:BatchGet*","inspector2:Describe*","inspector2:Get*",` +
-		`"inspector2:List*","kms:Describe*","kms:Get*","kms:List*","lambda:Get*","lambda:List*","logs:Describe*","logs:FilterLogEvents","logs:Get*","organizations:Describe*",` +
-		`"organizations:List*","rds:Describe*","rds:List*","s3:Get*","s3:List*","securityhub:BatchGet*","securityhub:Describe*","securityhub:Get*","securityhub:List*","sns:Check*",` +
+		`"inspector2:List*","kms:Describe*","kms:Get*","kms:List*","lambda:Get*","lambda:List*","logs:Describe*","logs:FilterLogEvents","logs:Get*","macie2:Describe*","macie2:Get*","macie2:List*","organizations:Describe*",` +
+		`"organizations:List*","rds:Describe*","rds:List*","redshift:Describe*","redshift:View*","s3:Get*","s3:List*","secretsmanager:DescribeSecret","secretsmanager:GetResourcePolicy","secretsmanager:List*","securityhub:BatchGet*","securityhub:Describe*","securityhub:Get*","securityhub:List*","sns:Check*",` +
 		`"sns:Get*","sns:List*","sqs:Get*","sqs:List*","sqs:Receive*","ssm:Describe*","ssm:Get*","ssm:List*","sts:GetCallerIdentity","tag:Get*"],"Resource":"*"}]}`,
 	"SecurityAudit": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["autoscaling:Describe*","backup:Describe*","backup:GetBackupVaultAccessPolicy","backup:List*",` +
 		`"cloudtrail:Describe*","cloudtrail:Get*","cloudtrail:List*","cloudtrail:LookupEvents","cloudwatch:Describe*","config:BatchGet*","config:Describe*","config:Get*","config:List*",` +
