@@ -40,6 +40,9 @@ import (
 //	calls                         prints the calls that were made since the last time
 //	writes                        prints the writes that were made since the last time
 //	exits CODE COMMAND…           runs a command and checks its exit code
+//	webhook NAME STATUS [TEXT]    a server on this machine, and a webhook integration that
+//	                              leads to it; with STATUS 307 it redirects elsewhere
+//	webhooks                      prints what was sent to them since the last time
 //	interrupt SERVICE:OPERATION COMMAND…
 //	                              runs a command, interrupts it once it has made that call,
 //	                              and checks its exit code; the sandbox's time stands still
@@ -66,6 +69,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sandbox": openAccount, "clock": setClock, "trail": writeTrail, "aws": callAWS, "fault": addFault, "mend": mendFaults, "calls": printCalls, "writes": printWrites,
+			"webhook": openWebhook, "webhooks": printWebhooks,
 			"exits": exits, "interrupt": interrupt, "typed": typed, "json": checkJSON, "large": makeLarge,
 		},
 	})
@@ -81,6 +85,7 @@ type account struct {
 
 	mu   sync.Mutex
 	step time.Duration
+	sent []string // to webhooks
 }
 
 func accountOf(ts *testscript.TestScript) *account { return ts.Value(accountKey{}).(*account) }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/internal/remedy"
+	"github.com/knowngood/knowngood/internal/runbook"
 )
 
 // short is the beginning of a hash, which names a plan among people.
@@ -201,6 +202,9 @@ func newCallTable(p *knowngood.Plan) *callTable {
 // add adds a call.
 func (t *callTable) add(number int, c knowngood.Call) {
 	row := []string{fmt.Sprintf("%3d", number), class(c.Class), c.Service + ":" + c.Operation, t.summary(c.Input), "", ""}
+	if c.Service == runbook.WebhookAction {
+		row[2], row[3] = c.Service, t.webhook(c.Input)
+	}
 	if c.Class == knowngood.Write {
 		row[4] = string(c.Effect)
 		if c.Effect != knowngood.Irreversible {
@@ -284,6 +288,19 @@ func (t *callTable) summary(input any) string {
 	return out
 }
 
+// webhook says which webhook is invoked, and with what.
+func (t *callTable) webhook(input any) string {
+	in, _ := input.(map[string]any)
+	out := "the webhook " + t.shown(in["IntegrationName"]) + " is invoked"
+	if body := t.shown(in["Body"]); body != "" {
+		out += ": " + body
+	}
+	if r := []rune(out); len(r) > summaryWidth {
+		out = string(r[:summaryWidth-1]) + "…"
+	}
+	return out
+}
+
 // selfSpeaking values need no name before them: vol-0f3a…, and what is new.
 var selfSpeaking = regexp.MustCompile(`^[a-z]{1,6}-[0-9a-f]{8,17}$|^\(new [A-Za-z]+( of \d+)?\)$`)
 
@@ -303,6 +320,13 @@ func rank(member string) int {
 func (t *callTable) shown(v any) string {
 	switch v := v.(type) {
 	case map[string]any:
+		if texts, ok := v["$text"].([]any); ok {
+			out := ""
+			for _, part := range texts {
+				out += t.shown(part)
+			}
+			return out
+		}
 		if ref, ok := v["$ref"].(map[string]any); ok {
 			path, _ := ref["path"].(string)
 			from, _ := ref["from"].(string)

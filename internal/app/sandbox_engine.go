@@ -9,6 +9,7 @@ import (
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/awsapi"
+	"github.com/knowngood/knowngood/internal/remedy"
 	"github.com/knowngood/knowngood/internal/runbook"
 	"github.com/knowngood/knowngood/internal/sandbox"
 )
@@ -25,6 +26,9 @@ type automations struct {
 	// aside lets executions run beside the calls that start them; else they run
 	// in those, so that time passes while they wait, and all runs are the same.
 	aside bool
+	// webhooks invokes webhooks, whose integrations caller reads; nil: those of this
+	// machine, and no others.
+	webhooks func(caller awsapi.Caller) runbook.Webhooks
 
 	mu   sync.Mutex
 	runs map[string]*automationRun // by execution
@@ -162,7 +166,8 @@ func (r *automationRun) drive() {
 func (r *automationRun) once() {
 	caller, err := r.caller()
 	if err == nil {
-		runner := &runbook.Runner{Document: r.document, RunID: r.e.ID, Epoch: 1, Log: r.log, Caller: caller, Catalog: r.of.catalog, Clock: r.of.clock, Decisions: r.decided, OnEntry: r.heard}
+		runner := &runbook.Runner{Document: r.document, RunID: r.e.ID, Epoch: 1, Log: r.log, Caller: caller, Catalog: r.of.catalog, Clock: r.of.clock, Decisions: r.decided, OnEntry: r.heard,
+			Effects: runbook.Effects{Webhooks: r.of.webhooksOf(caller)}}
 		var result runbook.EndResult
 		if result, err = runner.Run(r.of.ctx); err == nil {
 			r.report(func(p *sandbox.AutomationProgress) { ended(p, result) })
@@ -194,6 +199,14 @@ func (r *automationRun) caller() (awsapi.Caller, error) {
 		return client, err
 	}
 	return client.AssumeRole(start.Role, awsapi.RoleSession{Name: "Automation-" + r.e.ID}), nil
+}
+
+// webhooksOf invokes webhooks for an execution.
+func (a *automations) webhooksOf(caller awsapi.Caller) runbook.Webhooks {
+	if a.webhooks != nil {
+		return a.webhooks(caller)
+	}
+	return webhooks{as: func(string, string, remedy.Narrowing) awsapi.Caller { return caller }, here: true}
 }
 
 func (r *automationRun) decided(_ context.Context, ask runbook.ApproveRequest) ([]knowngood.Approval, error) {

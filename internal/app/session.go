@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"net"
 	"net/url"
 	"os"
 	"regexp"
@@ -59,6 +58,7 @@ type session struct {
 	principal string // ARN
 	state     string // where the store is
 	loopback  bool   // every call goes to this machine
+	webhooks  runbook.Webhooks
 	history   historyOptions
 	files     attachmentOptions
 }
@@ -149,6 +149,7 @@ func newConnection(ctx context.Context, cfg awsapi.Config, clock knowngood.Clock
 		return nil, err
 	}
 	s.scripts = newScripts(s.catalog, set, warner(ctx))
+	s.webhooks = webhooks{as: s.as, here: s.loopback}
 	who, err := client.Call(ctx, "sts", "GetCallerIdentity", nil)
 	if err != nil {
 		return nil, awsError("find out who calls", err, cfg)
@@ -219,7 +220,7 @@ func (s *session) remediator(g *governance, onEntry func(*knowngood.Plan, knowng
 	return &remedy.Remediator{
 		Catalog: s.catalog, Content: s.content, As: s.as, Runs: s.store, Log: s.store, Records: s.store, Findings: s.findings(), Clock: s.clock,
 		Verifier: remedy.Verifier{Reader: s.collector(g.rules.Reads()), Evaluator: court{g, s}, Clock: s.clock, Consistency: consistency, Poll: poll},
-		Effects:  runbook.Effects{Scripts: s.scripts}, Attachments: s.files.sources,
+		Effects:  runbook.Effects{Scripts: s.scripts, Webhooks: s.webhooks}, Attachments: s.files.sources,
 		Owner: me(), Dead: isDead, NewID: newRunID, OnEntry: onEntry,
 	}
 }
@@ -256,8 +257,7 @@ func onLoopback(cfg awsapi.Config) bool {
 		if err != nil {
 			return false
 		}
-		ip := net.ParseIP(u.Hostname())
-		if u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		if !isLoopback(u.Hostname()) {
 			return false
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/knowngood/knowngood/internal/finding"
 	"github.com/knowngood/knowngood/internal/remedy"
 	"github.com/knowngood/knowngood/internal/rule"
+	"github.com/knowngood/knowngood/internal/runbook"
 	"github.com/knowngood/knowngood/internal/sandbox"
 	"github.com/knowngood/knowngood/internal/strictyaml"
 	"github.com/knowngood/knowngood/library"
@@ -47,6 +48,8 @@ type trialGiven struct {
 	Faults     []trialFault      `yaml:"faults"`
 	Stale      string            `yaml:"stale"`
 	Items      []trialItem       `yaml:"items"` // configuration items in place of an estate
+
+	Webhooks map[string]trialAnswer `yaml:"webhooks"` // integrations, by name
 }
 
 type trialItem struct {
@@ -108,6 +111,8 @@ type trialOutcome struct {
 		Find  string         `yaml:"find"` // JMESPath into the answer
 		Is    any            `yaml:"is"`
 	} `yaml:"state"`
+
+	Webhooks []trialWebhook `yaml:"webhooks"` // that were invoked, in order
 }
 
 // readTrials reads a file of tests. Errors are *knowngood.FileError.
@@ -164,7 +169,7 @@ func (t *trial) problem() string {
 		}
 	}
 	o := t.Then
-	if len(o.Evaluations)+len(o.Findings)+len(o.Writes)+len(o.Made)+len(o.Never)+len(o.State) == 0 && o.Open == nil && o.Run == "" && o.Error == "" {
+	if len(o.Evaluations)+len(o.Findings)+len(o.Writes)+len(o.Made)+len(o.Never)+len(o.State)+len(o.Webhooks) == 0 && o.Open == nil && o.Run == "" && o.Error == "" {
 		return "it asks for nothing, so it can't fail; then says what must be so"
 	}
 	return ""
@@ -186,6 +191,8 @@ type stage struct {
 	plan       *knowngood.Plan // the last one
 	result     *remedy.Result
 	failed     error // of the last step
+
+	webhooks *trialWebhooks
 }
 
 // trialTime is when every trial begins, so that each run is the same.
@@ -230,7 +237,10 @@ func (s *stage) open(ctx context.Context, state string) error {
 	if s.box, err = sandbox.New(sandbox.Options{Catalog: c, Clock: s.clock, Seed: 1, Documents: runbooks()}); err != nil {
 		return err
 	}
-	s.box.RunAutomations(newAutomations(ctx, c, s.box, s.clock, false))
+	s.webhooks = &trialWebhooks{given: s.Given.Webhooks}
+	engine := newAutomations(ctx, c, s.box, s.clock, false)
+	engine.webhooks = func(awsapi.Caller) runbook.Webhooks { return s.webhooks }
+	s.box.RunAutomations(engine)
 	if err := s.build(ctx); err != nil {
 		return err
 	}
@@ -246,7 +256,7 @@ func (s *stage) open(ctx context.Context, state string) error {
 	for k, v := range s.Given.Parameters {
 		o.params = append(o.params, k+"="+v)
 	}
-	s.ses.paced = false // nothing leaves this process
+	s.ses.paced, s.ses.webhooks = false, s.webhooks // nothing leaves this process
 	s.everywhere = o.in(s.ses.place)
 	if s.g, err = s.everywhere.at(s.ses.place.Region); err != nil {
 		return err
@@ -273,6 +283,9 @@ func (s *stage) build(ctx context.Context) error {
 		if err := loadScenario(ctx, s.box, s.Given.Scenario, s.dir); err != nil {
 			return &knowngood.Error{Kind: knowngood.Invalid, Op: "test " + s.Name, Err: err}
 		}
+	}
+	if err := s.webhooks.register(ctx, s.box); err != nil {
+		return &knowngood.Error{Kind: knowngood.Invalid, Op: "test " + s.Name, Err: err}
 	}
 	if len(s.Given.Calls) == 0 {
 		return nil

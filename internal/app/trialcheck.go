@@ -64,6 +64,9 @@ func (s *stage) check(ctx context.Context) (wrong []string, err error) {
 		}
 	}
 	s.checkCalls(add)
+	if why := s.webhooks.differ(want.Webhooks); why != "" {
+		add("%s", why)
+	}
 	return wrong, s.checkState(ctx, add)
 }
 

@@ -95,22 +95,13 @@ func (e *exploration) record(w *way, step string, op *awsapi.Operation, class kn
 // recordAt is record for a call to any account and Region. Of the calls that a
 // step makes, those with the same mark and template are the same.
 func (e *exploration) recordAt(w *way, step, mark, account, region string, op *awsapi.Operation, class knowngood.CallClass, in map[string]any, assumed bool) string {
-	template := toTemplate(in)
-	key := strings.Join([]string{w.part.name, mark, account, region, op.Service.Name + ":" + op.Name, text(template)}, "\x00")
-	if id, ok := e.ids[key]; ok {
+	call := knowngood.Call{Step: step, Class: class, Service: op.Service.Name, Operation: op.Name,
+		Account: account, Region: region, Input: toTemplate(in), Assumed: assumed, Actions: op.IAMActions(in)}
+	id, known := e.number(w, mark, call)
+	if known {
 		return id
 	}
-	var id string
-	if class == knowngood.Write {
-		e.writes++
-		id = "w" + strconv.Itoa(e.writes)
-	} else {
-		e.reads++
-		id = "r" + strconv.Itoa(e.reads)
-	}
-	e.ids[key] = id
-	call := knowngood.Call{ID: id, Step: step, Class: class, Service: op.Service.Name, Operation: op.Name,
-		Account: account, Region: region, Input: template, Assumed: assumed, Actions: op.IAMActions(in)}
+	call.ID = id
 	e.need(call.Actions)
 	if class == knowngood.Write {
 		row, known := e.Operations[op.Service.Name+":"+op.Name]
@@ -128,6 +119,23 @@ func (e *exploration) recordAt(w *way, step, mark, account, region string, op *a
 	}
 	w.part.calls = append(w.part.calls, call)
 	return id
+}
+
+// number gives a call's id, and says whether the part has the call already.
+func (e *exploration) number(w *way, mark string, c knowngood.Call) (id string, known bool) {
+	key := strings.Join([]string{w.part.name, mark, c.Account, c.Region, c.Service + ":" + c.Operation, text(c.Input)}, "\x00")
+	if id, known = e.ids[key]; known {
+		return id, true
+	}
+	if c.Class == knowngood.Write {
+		e.writes++
+		id = "w" + strconv.Itoa(e.writes)
+	} else {
+		e.reads++
+		id = "r" + strconv.Itoa(e.reads)
+	}
+	e.ids[key] = id
+	return id, false
 }
 
 // ownWork says whether a write only removes what the plan itself has made: each
@@ -293,7 +301,7 @@ func risk(p *knowngood.Plan) knowngood.Risk {
 			if rank[c.Effect] > rank[r.Effect] {
 				r.Effect = c.Effect
 			}
-			why := string(c.Effect) + ": " + c.Service + ":" + c.Operation + " in " + c.Step
+			why := string(c.Effect) + ": " + callName(c) + " in " + c.Step
 			if !slices.Contains(r.Reasons, why) {
 				r.Reasons = append(r.Reasons, why)
 			}

@@ -109,6 +109,9 @@ func (e *exploration) effect(w *way, next runbook.Next) error {
 	if next.Effect.Script == nil && hasSeal(next.Effect.Input) {
 		return knowngood.E(knowngood.Refused, "plan "+e.req.Ref.Name, "the step %s would hand a secret on to what it starts (%s)", next.Step, next.Effect.Action)
 	}
+	if next.Effect.Webhook != nil {
+		return e.webhook(w, next)
+	}
 	body := runbook.OutcomeBody{Service: next.Effect.Action, Operation: next.Effect.Operation, Assumed: true}
 	if next.Effect.Operation == runbook.EffectLook {
 		body.Property, body.Outputs = string(knowngood.RunSuccess), map[string]any{"Status": string(knowngood.RunSuccess)}

@@ -95,8 +95,8 @@ type Remediator struct {
 	// Effects do what steps want done that is no call of AWS's API. The files of
 	// documents come from Records.
 	Effects runbook.Effects
-	// Attachments are the places where files of documents are looked for before it
-	// is beside the document; caller is a run's own. nil: nowhere else.
+	// Attachments are the places where files of documents are looked for, before the
+	// folder of the document; caller has a run's role. nil: nowhere else.
 	Attachments func(caller awsapi.Caller) []runbook.AttachmentSource
 	// OnEntry is told of each entry of a run's log once it is durable. nil: nobody.
 	OnEntry func(*knowngood.Plan, knowngood.LogEntry)

@@ -17,6 +17,15 @@ import (
 // planOf plans a runbook of a test's own for a volume.
 func (e *estate) planOf(steps string, volume string, sensitive ...string) *knowngood.Plan {
 	e.t.Helper()
+	plan, err := e.tryPlan(steps, volume, sensitive...)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return plan
+}
+
+func (e *estate) tryPlan(steps string, volume string, sensitive ...string) (*knowngood.Plan, error) {
+	e.t.Helper()
 	content := "schemaVersion: '0.3'\nparameters:\n  VolumeId: {type: String}\nvariables:\n  Note: {type: String, default: ''}\nmainSteps:\n" + steps
 	d, err := runbook.Parse("test.yaml", []byte(content))
 	if err != nil {
@@ -29,16 +38,12 @@ func (e *estate) planOf(steps string, volume string, sensitive ...string) *known
 	p := &Planner{Catalog: e.catalog, Operations: operations(e.t), Read: func(ctx context.Context, op *awsapi.Operation, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
 		return e.Call(ctx, sandbox.Request{Service: op.Service.Name, Operation: op.Name, AccessKeyID: sandbox.OperatorKey, Input: in})
 	}}
-	plan, err := p.Plan(e.t.Context(), PlanRequest{
+	return p.Plan(e.t.Context(), PlanRequest{
 		RunID: "run-1", Created: e.clock.Now(), Document: d, Ref: knowngood.DocumentRef{Name: "test", SHA256: hex.EncodeToString(sum[:]), Content: content},
 		Parameters: knowngood.Params{"VolumeId": volume}, Place: knowngood.Place{Partition: "aws", Account: e.Account(), Region: e.Region()},
 		Resource: knowngood.ResourceKey{Account: e.Account(), Region: e.Region(), ID: volume},
 		Entry:    Entry{SensitiveReads: sensitive},
 	})
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	return plan
 }
 
 const createSnapshot = `

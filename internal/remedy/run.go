@@ -53,6 +53,10 @@ func (x *Executor) Run(ctx context.Context, plan *knowngood.Plan, epoch int64) (
 			return runbook.EndResult{}, err
 		}
 	}
+	effects := x.Effects
+	if effects.Webhooks != nil {
+		effects.Webhooks = heldWebhooks{effects.Webhooks, held}
+	}
 	var begin *knowngood.LogEntry
 	if len(log) == 0 {
 		start, err := d.Start(runbook.StartBody{Parameters: plan.Parameters, ExecutionID: plan.RunID, DateTime: plan.Created, Seed: plan.Seed, Place: plan.Place, Role: plan.Role})
@@ -62,7 +66,7 @@ func (x *Executor) Run(ctx context.Context, plan *knowngood.Plan, epoch int64) (
 		begin = &start
 	}
 	r := &runbook.Runner{
-		Document: d, RunID: plan.RunID, Epoch: epoch, Start: begin, Patience: x.Patience, Log: x.Log, Caller: held, Catalog: x.Catalog, Settler: heldSettler{x.Settler, held}, Clock: x.Clock, Decisions: x.Decisions, Effects: x.Effects,
+		Document: d, RunID: plan.RunID, Epoch: epoch, Start: begin, Patience: x.Patience, Log: x.Log, Caller: held, Catalog: x.Catalog, Settler: heldSettler{x.Settler, held}, Clock: x.Clock, Decisions: x.Decisions, Effects: effects,
 		OnEntry: x.OnEntry, CallID: held.callID,
 		Class: func(service, operation string) knowngood.CallClass {
 			op, err := x.Catalog.Operation(service, operation)
@@ -149,7 +153,7 @@ func (h *held) resume(log []knowngood.LogEntry) error {
 				return err
 			}
 			h.wrote = true
-			if !runbook.IsEffect(body) { // what is no call is not in the plan
+			if runbook.InPlan(body) {
 				open[e.Step] = body
 			}
 		case knowngood.EntryOutcome:
@@ -172,16 +176,19 @@ func (h *held) resume(log []knowngood.LogEntry) error {
 
 // done tells the replay of a write that the log has.
 func (h *held) done(step string, intent runbook.IntentBody, response map[string]any, answered bool) error {
-	op, err := h.Catalog.Operation(intent.Service, intent.Operation)
-	if err != nil {
-		return err
+	in, out := intent.Input, response
+	if intent.Service != runbook.WebhookAction { // which has no model
+		op, err := h.Catalog.Operation(intent.Service, intent.Operation)
+		if err != nil {
+			return err
+		}
+		in, _ = logged(op.Input, in).(map[string]any)
+		out, _ = logged(op.Output, out).(map[string]any)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	in, _ := logged(op.Input, intent.Input).(map[string]any)
 	ids, err := h.replay.Allow(step, intent.Service, intent.Operation, intent.Account, intent.Region, in)
 	if err == nil && answered {
-		out, _ := logged(op.Output, response).(map[string]any)
 		h.replay.Answered(ids, out)
 	}
 	return err

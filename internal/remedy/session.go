@@ -69,6 +69,9 @@ func toPlan(plan *knowngood.Plan, catalog *awsapi.Catalog, table Operations) (Na
 			if c.Account != plan.Place.Account {
 				continue // a script makes it, with a role of its own
 			}
+			if c.Service == runbook.WebhookAction {
+				continue // it has a session of its own
+			}
 			if err := s.call(c, table); err != nil {
 				return Narrowing{}, err
 			}

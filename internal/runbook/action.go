@@ -94,7 +94,7 @@ var actions = map[string]action{
 	scriptAction:                     executeScript{},
 	"aws:executeStateMachine":        stateMachine{},
 	"aws:invokeLambdaFunction":       invokeLambda{},
-	"aws:invokeWebhook":              webhook{},
+	WebhookAction:                    webhook{},
 	"aws:loop":                       loop{},
 	"aws:pause":                      pause{},
 	"aws:runCommand":                 runCommand{},

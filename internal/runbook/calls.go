@@ -39,7 +39,6 @@ func (d *Document) Calls(cat *awsapi.Catalog) []StepCall {
 // what is no call of a step's.
 var effectActions = map[string][]string{
 	"aws:executeAutomation": {"ssm:GetAutomationExecution", "ssm:StartAutomationExecution", "ssm:StopAutomationExecution"},
-	"aws:invokeWebhook":     {"ssm:GetParameter"},
 }
 
 // Actions are the IAM actions that the document's steps need, sorted. Those of

@@ -405,15 +405,20 @@ const grace = 5 * time.Second
 // it was not done, as after a lost connection.
 const sends = 2
 
-// send sends a write whose intent is durable, for the nth time.
-func (d *drive) send(ctx context.Context, next Next, call CallRequest, nth int) (*EndResult, error) {
+// lasting is a context that ends a while after ctx.
+func (d *drive) lasting(ctx context.Context) (context.Context, func()) {
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
 	stop := context.AfterFunc(ctx, func() {
 		// The error is that the call was answered first.
 		_ = d.Clock.Sleep(sending, grace)
 		cancel()
 	})
+	return sending, func() { stop(); cancel() }
+}
+
+// send sends a write whose intent is durable, for the nth time.
+func (d *drive) send(ctx context.Context, next Next, call CallRequest, nth int) (*EndResult, error) {
+	sending, stop := d.lasting(ctx)
 	defer stop()
 	response, err := d.Caller.Call(d.callContext(sending, next.Step), call.Service, call.Operation, call.Input)
 	switch {

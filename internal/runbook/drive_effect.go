@@ -73,6 +73,16 @@ func (d *drive) effect(ctx context.Context, next Next) (*EndResult, error) {
 	if next.Intent != nil {
 		return d.again(ctx, next)
 	}
+	var invoke InvokeWebhook
+	if next.Effect.Webhook != nil { // what can be known before it is sent need not be asked of a person
+		if d.Effects.Webhooks == nil {
+			return nil, d.unavailable(next, "nothing here invokes webhooks")
+		}
+		var err error
+		if invoke, err = d.Effects.Webhooks.FindWebhook(d.callContext(ctx, next.Step), *next.Effect.Webhook); err != nil {
+			return d.performed(ctx, next, nil, err)
+		}
+	}
 	if next.Effect.Operation != EffectLook {
 		intent := IntentBody{
 			Service: next.Effect.Action, Operation: next.Effect.Operation, Input: next.Effect.Input,
@@ -85,7 +95,21 @@ func (d *drive) effect(ctx context.Context, next Next) (*EndResult, error) {
 	if err := d.flush(ctx, knowngood.RunInProgress, "", nil); err != nil {
 		return nil, err
 	}
+	if invoke != nil {
+		return d.invoke(ctx, next, invoke)
+	}
 	return d.perform(ctx, next)
+}
+
+// invoke invokes a webhook, once.
+func (d *drive) invoke(ctx context.Context, next Next, invoke InvokeWebhook) (*EndResult, error) {
+	sending, stop := d.lasting(ctx)
+	defer stop()
+	out, err := invoke(d.callContext(sending, next.Step))
+	if err != nil && !errors.As(err, new(*knowngood.Error)) {
+		return d.unknown(ctx, next, *d.m.intent, err.Error())
+	}
+	return d.performed(ctx, next, map[string]any{"Response": out.Body, "ResponseCode": int64(out.Code)}, err)
 }
 
 // again settles an effect whose outcome is not known: all but a webhook may be
@@ -113,12 +137,6 @@ func (d *drive) perform(ctx context.Context, next Next) (*EndResult, error) {
 	switch e := next.Effect; {
 	case e.Script != nil:
 		return d.script(ctx, next)
-	case e.Webhook != nil:
-		if d.Effects.Webhooks == nil {
-			return nil, d.unavailable(next, "nothing here invokes webhooks")
-		}
-		out, err := d.Effects.Webhooks.InvokeWebhook(ctx, *e.Webhook)
-		return d.performed(ctx, next, map[string]any{"Response": out.Body, "ResponseCode": int64(out.Code)}, err)
 	case d.Effects.Automations == nil:
 		return nil, d.unavailable(next, "nothing here runs other automations")
 	case e.Automation != nil:
@@ -142,13 +160,10 @@ func (d *drive) performed(ctx context.Context, next Next, response map[string]an
 		return nil, d.outcome(next, call, response, nil, "")
 	case ctx.Err() != nil:
 		return nil, errors.Join(ctx.Err(), d.flush(ctx, knowngood.RunInProgress, "", nil))
-	case next.Effect.Webhook != nil && !errors.As(err, new(*knowngood.Error)):
-		// Nobody has said that it was not received.
-		intent := next.Intent
-		if intent == nil {
-			intent = d.m.intent
-		}
-		return d.unknown(ctx, next, *intent, err.Error())
+	case rejected(err):
+		return nil, d.locked(ctx, next, err)
+	case knowngood.KindOf(err) == knowngood.Refused:
+		return nil, d.addBody(knowngood.EntryDrift, next, DriftBody{Reason: err.Error()})
 	}
 	return nil, d.outcome(next, call, nil, callError(err), "")
 }

@@ -32,12 +32,17 @@ const (
 	EffectInvoke = "Invoke" // a webhook
 )
 
+// WebhookAction is the action whose effect is that of a webhook. A plan has it as
+// a call: its service is the action, its operation EffectInvoke.
+const WebhookAction = "aws:invokeWebhook"
+
+// InPlan says whether an intent's call or effect stands in a plan: a script stands
+// there by its calls, another automation by its own plan.
+func InPlan(b IntentBody) bool { return !isEffect(b.Service) || b.Service == WebhookAction }
+
 // isEffect tells an effect's entry from that of a call; no service's name has a
 // colon.
 func isEffect(service string) bool { return strings.HasPrefix(service, "aws:") }
-
-// IsEffect says whether an intent is of an effect, and not of a call.
-func IsEffect(b IntentBody) bool { return isEffect(b.Service) }
 
 func (b *IntentBody) isScript() bool { return b.Service == scriptAction }
 
@@ -161,11 +166,17 @@ type AutomationStatus struct {
 
 // Webhooks invokes Automation's webhook integrations.
 type Webhooks interface {
-	// InvokeWebhook sends Body to an integration. It is called at most once for
-	// each attempt; what became of it after a crash is not known. An answer with
-	// a code that is not 2xx is a response, no error.
-	InvokeWebhook(ctx context.Context, r WebhookRequest) (WebhookResponse, error)
+	// FindWebhook reads an integration and gives what invokes it. It makes reads
+	// only, and may be called again. Errors are those of awsapi and of kind Refused,
+	// or say that there is no such integration, or none that can be used.
+	FindWebhook(ctx context.Context, r WebhookRequest) (InvokeWebhook, error)
 }
+
+// InvokeWebhook sends a request's body to an integration. It is called at most once
+// for each attempt; what became of it after a crash is not known. An answer with a
+// code that is not 2xx is a response, no error. A *knowngood.Error says that
+// nothing was sent; after any other error nobody knows.
+type InvokeWebhook func(ctx context.Context) (WebhookResponse, error)
 
 // WebhookRequest is a webhook that is to be invoked.
 type WebhookRequest struct {
@@ -209,11 +220,8 @@ func ScriptStep(step string, nth int) string { return round(step, nth) }
 // Supposed are the outputs of an effect that went well, as far as an action
 // needs them to go on; for planning.
 func Supposed(e *EffectRequest) map[string]any {
-	switch {
-	case e.Automation != nil:
+	if e.Automation != nil {
 		return map[string]any{"ExecutionId": "planned"}
-	case e.Webhook != nil:
-		return map[string]any{"ResponseCode": int64(200)}
 	}
 	return nil
 }

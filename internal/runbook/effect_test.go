@@ -94,7 +94,14 @@ func (w scriptWorld) StopAutomation(_ context.Context, id string) error {
 	return nil
 }
 
-func (w scriptWorld) InvokeWebhook(_ context.Context, r WebhookRequest) (WebhookResponse, error) {
+func (w scriptWorld) FindWebhook(_ context.Context, r WebhookRequest) (InvokeWebhook, error) {
+	if r.IntegrationName == "none" {
+		return nil, knowngood.E(knowngood.NotFound, "", "there is no webhook none")
+	}
+	return func(context.Context) (WebhookResponse, error) { return w.invoke(r) }, nil
+}
+
+func (w scriptWorld) invoke(r WebhookRequest) (WebhookResponse, error) {
 	w.calls = append(w.calls, "webhook "+r.IntegrationName+" "+r.Body)
 	verb, rest := w.take("a webhook")
 	if verb != "aws:invokeWebhook" {

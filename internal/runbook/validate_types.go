@@ -23,8 +23,8 @@ var inputTypes = map[string]map[string]Type{
 	"aws:invokeLambdaFunction": {
 		"FunctionName": String, "Qualifier": String, "InvocationType": String, "LogType": String, "InputPayload": StringMap,
 	},
-	"aws:invokeWebhook": {"IntegrationName": String},
-	"aws:loop":          {"Iterators": StringList, "IteratorDataType": String, "MaxIterations": Integer},
+	WebhookAction: {"IntegrationName": String},
+	"aws:loop":    {"Iterators": StringList, "IteratorDataType": String, "MaxIterations": Integer},
 	"aws:runInstances": {
 		"ImageId": String, "InstanceType": String, "MinInstanceCount": Integer, "MaxInstanceCount": Integer, "IamInstanceProfileArn": String,
 		"IamInstanceProfileName": String, "KeyName": String, "SubnetId": String, "UserData": String, "PrivateIpAddress": String, "ClientToken": String,
