@@ -167,7 +167,10 @@ func (r *automationRun) once() {
 	caller, err := r.caller()
 	if err == nil {
 		runner := &runbook.Runner{Document: r.document, RunID: r.e.ID, Epoch: 1, Log: r.log, Caller: caller, Catalog: r.of.catalog, Clock: r.of.clock, Decisions: r.decided, OnEntry: r.heard,
-			Effects: runbook.Effects{Webhooks: r.of.webhooksOf(caller)}}
+			Effects: runbook.Effects{Webhooks: r.of.webhooksOf(caller)},
+			Notify: func(ask runbook.ApproveRequest) (string, bool) {
+				return "aws ssm send-automation-signal --automation-execution-id " + ask.Execution + " --signal-type Approve, or Reject", true
+			}}
 		var result runbook.EndResult
 		if result, err = runner.Run(r.of.ctx); err == nil {
 			r.report(func(p *sandbox.AutomationProgress) { ended(p, result) })

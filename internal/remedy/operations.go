@@ -40,6 +40,7 @@ const (
 	SettleTag     Settlement = "tag"     // found again by its run-and-step tag
 	SettleState   Settlement = "state"   // the state that it brings is read
 	SettleNatural Settlement = "natural" // sent again: a repeat is harmless
+	SettlePerson  Settlement = "person"  // nothing shows it: never sent again, a person decides
 )
 
 // repeatable says whether a write may be sent again although it may have taken
@@ -106,7 +107,7 @@ func (w WriteOperation) problem() string {
 		if w.Lookup == nil {
 			return "settled by state, and has no lookup"
 		}
-	case SettleNatural:
+	case SettleNatural, SettlePerson:
 	default:
 		return fmt.Sprintf("unknown way to settle %q", w.Settle)
 	}

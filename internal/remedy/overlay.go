@@ -138,6 +138,18 @@ func (e *exploration) number(w *way, mark string, c knowngood.Call) (id string, 
 	return id, false
 }
 
+// put adds a call of which all is known to the way's part, unless the part has it,
+// and gives its id.
+func (e *exploration) put(w *way, mark string, c knowngood.Call) string {
+	id, known := e.number(w, mark, c)
+	if !known {
+		c.ID = id
+		e.need(c.Actions)
+		w.part.calls = append(w.part.calls, c)
+	}
+	return id
+}
+
 // ownWork says whether a write only removes what the plan itself has made: each
 // resource that it names is the id that an earlier write of the plan brings, in
 // the member of that name, and the table has this operation as that write's

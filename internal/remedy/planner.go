@@ -223,7 +223,7 @@ func (e *exploration) follow(w *way) error {
 				return err
 			}
 		case runbook.NextApprove:
-			if err := w.entry(knowngood.EntryDecision, next, runbook.DecisionBody{Approved: true}); err != nil {
+			if err := e.decision(w, next); err != nil {
 				return err
 			}
 		case runbook.NextEnd:

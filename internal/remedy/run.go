@@ -67,7 +67,7 @@ func (x *Executor) Run(ctx context.Context, plan *knowngood.Plan, epoch int64) (
 	}
 	r := &runbook.Runner{
 		Document: d, RunID: plan.RunID, Epoch: epoch, Start: begin, Patience: x.Patience, Log: x.Log, Caller: held, Catalog: x.Catalog, Settler: heldSettler{x.Settler, held}, Clock: x.Clock, Decisions: x.Decisions, Effects: effects,
-		OnEntry: x.OnEntry, CallID: held.callID,
+		OnEntry: x.OnEntry, CallID: held.callID, Notify: held.notify,
 		Class: func(service, operation string) knowngood.CallClass {
 			op, err := x.Catalog.Operation(service, operation)
 			if err != nil {

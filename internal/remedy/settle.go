@@ -52,6 +52,9 @@ func (s *Settler) Settle(ctx context.Context, caller awsapi.Caller, _ string, in
 	case SettleNatural:
 		return runbook.Settlement{Repeat: true, Reason: "sent again, a repeat is harmless"}, nil
 	}
+	if row.Settle == SettlePerson {
+		return runbook.Settlement{Reason: "nothing shows whether " + name + " took place, so it is never repeated"}, nil
+	}
 	response, err := s.look(ctx, caller, intent, row)
 	switch {
 	case err != nil:

@@ -29,15 +29,10 @@ func (e *exploration) webhook(w *way, next runbook.Next) error {
 		}
 	}
 	in, _ := plain(next.Effect.Input).(map[string]any)
-	call := knowngood.Call{Step: next.Step, Class: knowngood.Write, Service: next.Effect.Action, Operation: next.Effect.Operation,
-		Account: e.req.Place.Account, Region: e.req.Place.Region, Input: toTemplate(in), Effect: knowngood.Irreversible, Actions: webhookActions,
-		Assumed: e.undetermined(w, e.req.Document.Uses(next.Step)) || hasPlaceholder(in)}
-	id, known := e.number(w, next.Step, call)
-	if !known {
-		call.ID = id
-		e.need(call.Actions)
-		w.part.calls = append(w.part.calls, call)
-	}
+	id := e.put(w, next.Step, knowngood.Call{Step: next.Step, Class: knowngood.Write, Service: next.Effect.Action, Operation: next.Effect.Operation,
+		Account: e.req.Place.Account, Region: e.req.Place.Region, Input: toTemplate(in), Actions: webhookActions,
+		Assumed: e.undetermined(w, e.req.Document.Uses(next.Step)) || hasPlaceholder(in),
+		Effect:  knowngood.Irreversible})
 	body := runbook.OutcomeBody{Service: next.Effect.Action, Operation: next.Effect.Operation, Assumed: true}
 	var err error
 	if body.Outputs, _, err = e.req.Document.Project(next.Step, map[string]any{"Response": placeholder(ref{id, "Response"}), "ResponseCode": int64(200)}); err != nil {

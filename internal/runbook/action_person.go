@@ -2,6 +2,7 @@ package runbook
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -12,8 +13,14 @@ type ApproveRequest struct {
 	Min       int      // distinct people who must approve
 	Message   string
 	Deadline  time.Time
-	// NotificationArn is the SNS topic that is told of the request, or "".
+	// NotificationArn is the SNS topic that is told of the request, or ""; see Notice.
 	NotificationArn string
+	// What the notice needs: whether the topic was told, or it was tried, and then
+	// why it failed; the execution's id; the time limit from the step's beginning.
+	Told      bool          `json:"-"`
+	TellError string        `json:"-"`
+	Execution string        `json:"-"`
+	TimeLimit time.Duration `json:"-"`
 	// Pause says that the step is aws:pause: anyone who may resume the run
 	// decides, and Approvers is empty.
 	Pause bool
@@ -26,6 +33,27 @@ const (
 	maxApprovers   = 10
 	maxMessage     = 4096
 )
+
+// Notice is the call that tells the topic what is asked, and how to answer: a
+// command. AWS states no form for the message.
+func (r ApproveRequest) Notice(how string) CallRequest {
+	subject := fmt.Sprintf("Automation %s waits for an approval: %s", r.Execution, r.Step)
+	var b strings.Builder
+	fmt.Fprintf(&b, "The automation %s waits at its step %s until %d of these approve: %s.\n", r.Execution, r.Step, r.Min, strings.Join(r.Approvers, ", "))
+	if r.TimeLimit > 0 {
+		fmt.Fprintf(&b, "After %s without an answer the step has timed out.\n", r.TimeLimit)
+	}
+	if r.Message != "" {
+		fmt.Fprintf(&b, "\n%s\n", r.Message)
+	}
+	fmt.Fprintf(&b, "\nTo answer: %s\n", how)
+	return CallRequest{Service: "sns", Operation: "Publish", Purpose: PurposeExecute, Input: map[string]any{
+		"TopicArn": r.NotificationArn, "Subject": subject[:min(len(subject), maxSubject)], "Message": b.String()}}
+}
+
+// maxSubject is how long a subject may be. Source: Amazon SNS API Reference,
+// "Publish".
+const maxSubject = 99
 
 // approve is aws:approve: it waits until enough people approved, or one
 // rejected.
@@ -46,6 +74,12 @@ func (approve) check(c *checker, s *Step) {
 			c.add(n.pos, fmt.Sprintf("a list of 1 to %d IAM ARNs or user names", maxApprovers), "step %s: Approvers is %s", s.Name, n.what())
 		}
 	}
+	if n := s.inputs.get("NotificationArn"); n != nil && n.text == nil {
+		// Source: Systems Manager User Guide, "aws:approve".
+		if topic := text(n.plain()); !strings.HasPrefix(topic[strings.LastIndex(topic, ":")+1:], "Automation") {
+			c.warn(n.pos, "the ARN of a topic whose name begins with Automation", "step %s: NotificationArn is %s, which Systems Manager doesn't tell", s.Name, excerpt(topic))
+		}
+	}
 	if n := s.inputs.get("MinRequiredApprovals"); n != nil && n.text == nil {
 		if v, err := integer(n.scalar); err != nil || v.(int64) < 1 || v.(int64) > maxApprovers {
 			c.add(n.pos, fmt.Sprintf("1 to %d", maxApprovers), "step %s: MinRequiredApprovals is %s", s.Name, excerpt(text(n.plain())))
@@ -53,11 +87,28 @@ func (approve) check(c *checker, s *Step) {
 	}
 }
 
+func (approve) calls(s *Step) []callSite {
+	if s.inputs.get("NotificationArn") == nil {
+		return nil
+	}
+	return []callSite{{service: "sns", operation: "Publish"}}
+}
+
 func (approve) next(t *turn) move {
 	if d := t.decision; d != nil {
 		return decided(d)
 	}
-	req := &ApproveRequest{Step: t.step.Name, Min: 1, Message: text(t.inputs["Message"]), Deadline: t.due, NotificationArn: text(t.inputs["NotificationArn"])}
+	req := &ApproveRequest{Step: t.step.Name, Min: 1, Message: text(t.inputs["Message"]), Deadline: t.due, NotificationArn: text(t.inputs["NotificationArn"]),
+		Execution: t.scope.start.ExecutionID}
+	if !t.due.IsZero() {
+		req.TimeLimit = t.due.Sub(t.started)
+	}
+	if told := t.last(); told != nil {
+		req.Told = true
+		if told.Error != nil {
+			req.TellError = told.Error.Error()
+		}
+	}
 	if len(req.Message) > maxMessage {
 		return failf("the message has %d characters, at most %d are allowed", len(req.Message), maxMessage)
 	}

@@ -395,7 +395,8 @@ func (m *machine) callOutputs() map[string]any {
 // again in the same way; a call that was answered, and whose answer had an
 // output of the wrong type, may have been a write that must not be repeated.
 func (m *machine) failAttempt(n Next, status StepStatus, f *Failure) (Next, error) {
-	again := len(m.outcomes) > 0 && f.Code != CodeInvalidOutput
+	_, person := m.step.run.(personal) // who is not asked again
+	again := len(m.outcomes) > 0 && f.Code != CodeInvalidOutput && !person
 	if again && int64(m.attempt) < m.step.MaxAttempts && !m.interrupted() {
 		pause := time.Second << min(m.attempt-1, 5) // 1, 2, 4 … 32 s
 		return m.entry(n, knowngood.EntryWait, WaitBody{

@@ -57,6 +57,8 @@
 //     time is over.
 //   - global:DATE and global:DATE_TIME are those of the run's beginning, so that a
 //     run that is taken up again goes on as it began.
+//   - The notice of aws:approve that can't be published fails no step: the run waits
+//     for its approval all the same, and says that nobody was told.
 //   - Braces in a script's text that name nothing in the document stay as they
 //     are.
 package runbook

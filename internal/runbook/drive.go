@@ -199,7 +199,17 @@ func (d *drive) approve(ctx context.Context, next Next) (*EndResult, error) {
 	case !deadline.IsZero() && !d.Clock.Now().Before(deadline):
 		return nil, d.addBody(knowngood.EntryWake, next, WakeBody{Reason: "the time for a decision is over"})
 	}
+	if r := *next.Approve; r.NotificationArn != "" && !r.Told && d.Notify != nil {
+		if how, ok := d.Notify(r); ok {
+			notice := r.Notice(how)
+			next.Call = &notice
+			return d.call(ctx, next)
+		}
+	}
 	message := fmt.Sprintf("step %s waits for approval, %d of %d given", next.Step, len(people), next.Approve.Min)
+	if next.Approve.TellError != "" {
+		message += "; " + next.Approve.NotificationArn + " was not told: " + next.Approve.TellError
+	}
 	if next.Approve.Pause {
 		message = fmt.Sprintf("step %s: paused", next.Step)
 	}
@@ -472,6 +482,10 @@ func (d *drive) settle(ctx context.Context, next Next, sent *CallError, nth int)
 			return nil, d.outcome(next, call, nil, &CallError{Code: CodeInvalidInput, Message: err.Error()}, "")
 		}
 		return d.send(ctx, next, call, nth+1)
+	}
+	if _, person := d.m.step.run.(personal); person {
+		// The run waits for a person all the same, who need not be told twice.
+		return nil, d.outcome(next, call, nil, &CallError{Code: CodeOutcomeUnknown, Message: "nobody knows whether it was published"}, or(s.Reason, "not known"))
 	}
 	message := fmt.Sprintf("step %s: the outcome of %s:%s is unknown: %s", next.Step, intent.Service, intent.Operation, s.Reason)
 	if sent != nil {

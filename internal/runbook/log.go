@@ -63,6 +63,9 @@ const (
 	// CodeInvalidOutput: the call was answered, and an output that the step
 	// declares could not be taken from the answer.
 	CodeInvalidOutput = "InvalidOutput"
+	// CodeOutcomeUnknown: nobody knows whether the call was made, and it need not be
+	// known.
+	CodeOutcomeUnknown = "OutcomeUnknown"
 	// CodeNotDone: a person says that the write did not take place.
 	CodeNotDone = "NotDone"
 	// CodeStepLimit: the run executed MaxStepRuns steps.

@@ -61,6 +61,10 @@ type Runner struct {
 	// Decisions gives the approvals that count for a request, made by people
 	// whom its Approvers allow. nil: nobody decides.
 	Decisions func(ctx context.Context, r ApproveRequest) ([]knowngood.Approval, error)
+	// Notify gives a command by which a request can be answered, for the notice to
+	// its topic, which is published once when the run begins to wait. ok is false
+	// where the topic is not to be told; nil: never.
+	Notify func(r ApproveRequest) (how string, ok bool)
 	// OnEntry is told of every entry once it is durable. It may be nil.
 	OnEntry func(knowngood.LogEntry)
 	// Class is the class of an operation, by the model's names; a write gets an
