@@ -14,6 +14,7 @@ import (
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/internal/remedy"
 	"github.com/knowngood/knowngood/internal/report"
+	"github.com/knowngood/knowngood/internal/rule"
 )
 
 // readPlan reads a plan's file: that of one resource, or of a fleet.
@@ -96,12 +97,19 @@ func approve(ctx context.Context, s Streams, o approveOptions, file string) erro
 		return knowngood.E(knowngood.Usage, op, "the plan is incomplete: %s", strings.Join(plan.Incomplete, "; ")).WithHint("--incomplete says that you accept that")
 	}
 	// There is nothing left to decide of a run that has ended, and one that stops
-	// half-way leaves things worse than either end.
-	switch run, err := ses.store.Run(ctx, plan.RunID); {
-	case err == nil && (run.State.Ended() || o.reject && run.State != knowngood.RunPending):
-		return knowngood.E(knowngood.Refused, op, "it has been applied already: the run %s is %s", run.ID, run.State)
-	case err != nil && knowngood.KindOf(err) != knowngood.NotFound:
+	// half-way leaves things worse than either end, unless it asks.
+	run, err := ses.store.Run(ctx, plan.RunID)
+	if err != nil && knowngood.KindOf(err) != knowngood.NotFound {
 		return err
+	}
+	begun, asks := err == nil && run.State != knowngood.RunPending, false
+	if begun && o.reject && !run.State.Ended() {
+		if asks, err = ses.remediator(&governance{rules: &rule.Set{}}, nil).Asks(ctx, plan); err != nil {
+			return err
+		}
+	}
+	if run.State.Ended() || begun && o.reject && !asks {
+		return knowngood.E(knowngood.Refused, op, "it has been applied already: the run %s is %s", run.ID, run.State)
 	}
 	if err := ses.store.PutPlan(ctx, plan); err != nil {
 		return err
@@ -117,6 +125,9 @@ func approve(ctx context.Context, s Streams, o approveOptions, file string) erro
 		fmt.Fprintf(s.Out, "approved by %s: plan %s\n", by, plan.Hash)
 		fmt.Fprintln(s.Err, "next: knowngood apply", file)
 		return nil
+	}
+	if asks {
+		fmt.Fprintln(s.Err, "next: knowngood apply", file)
 	}
 	if plan.Finding != "" {
 		// A finding that is closed, or that another plan acts on, stays as it is.

@@ -38,7 +38,7 @@ func (e *exploration) decision(w *way, next runbook.Next) error {
 
 // answerCommand is how a run's request is answered.
 func answerCommand(runID string) string {
-	return "knowngood approve " + runID + "; to stop it: knowngood runs cancel " + runID
+	return "knowngood approve " + runID + ", or with --reject"
 }
 
 // notify implements Notify of runbook.Runner. Plans that were made before topics

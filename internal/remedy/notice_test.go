@@ -99,7 +99,7 @@ After 1h0m0s without an answer the step has timed out.
 
 May `+plan.Parameters["VolumeId"].(string)+` be tagged?
 
-To answer: knowngood approve run-1; to stop it: knowngood runs cancel run-1
+To answer: knowngood approve run-1, or with --reject
 ` {
 		t.Errorf("told %+v", got)
 	}

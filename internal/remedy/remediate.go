@@ -288,6 +288,23 @@ func (r *Remediator) renew(ctx context.Context, runID string, epoch int64) {
 // with a hash that fits.
 func (r *Remediator) mayApply(ctx context.Context, plan *knowngood.Plan, decisions []knowngood.Approval) error {
 	op := "apply plan " + plan.Hash[:12]
+	run, err := r.Runs.Run(ctx, plan.RunID)
+	switch begun := err == nil && run.State != knowngood.RunPending; {
+	case err != nil && knowngood.KindOf(err) != knowngood.NotFound:
+		return err
+	case !begun: // else what is decided now is for the step that asks
+		if err := r.mayBegin(ctx, op, plan, decisions); err != nil {
+			return err
+		}
+	}
+	if plan.Finding != "" && !r.Verifier.Evaluator.InForce(plan.Rule) {
+		return knowngood.E(knowngood.Invalid, op, "its rule %q is not in force, so that nothing could verify the fix", plan.Rule).WithHint("give the --governance with which it was planned")
+	}
+	return nil
+}
+
+// mayBegin says whether a plan's run may begin under the decisions on the plan.
+func (r *Remediator) mayBegin(ctx context.Context, op string, plan *knowngood.Plan, decisions []knowngood.Approval) error {
 	for _, d := range decisions {
 		if d.PlanHash == plan.Hash && !d.Approved {
 			return knowngood.E(knowngood.Refused, op, "%s decided against it", d.By)
@@ -304,10 +321,22 @@ func (r *Remediator) mayApply(ctx context.Context, plan *knowngood.Plan, decisio
 	if len(why) > 0 && !Approved(plan, decisions) {
 		return knowngood.E(knowngood.Waiting, op, "it needs an approval: %s", strings.Join(why, "; "))
 	}
-	if plan.Finding != "" && !r.Verifier.Evaluator.InForce(plan.Rule) {
-		return knowngood.E(knowngood.Invalid, op, "its rule %q is not in force, so that nothing could verify the fix", plan.Rule).WithHint("give the --governance with which it was planned")
-	}
 	return nil
+}
+
+// Asks says whether a run waits for a decision, at an aws:approve or aws:pause step:
+// one against it then fails the step, whose document says what follows.
+func (r *Remediator) Asks(ctx context.Context, plan *knowngood.Plan) (bool, error) {
+	log, err := r.Log.Entries(ctx, plan.RunID)
+	if err != nil || len(log) == 0 {
+		return false, err
+	}
+	d, err := runbook.Parse(plan.Document.Name, []byte(plan.Document.Content))
+	if err != nil {
+		return false, err
+	}
+	next, err := runbook.Advance(d, log)
+	return next.Kind == runbook.NextApprove, err
 }
 
 // lease gives the run of a plan, made if it is not there, and takes its lease unless
