@@ -71,8 +71,8 @@ func lintRunbooks(ctx context.Context, w io.Writer, o lintOptions, args []string
 	if err := checkOutput(o.output); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(o.attachments, inS3) {
-		return knowngood.E(knowngood.Usage, "lint", "--attachments in S3: lint calls nothing").WithHint("give a folder or a file")
+	if slices.ContainsFunc(o.attachments, inAWS) {
+		return knowngood.E(knowngood.Usage, "lint", "--attachments in AWS: lint calls nothing").WithHint("give a folder or a file")
 	}
 	if err := o.check(); err != nil {
 		return err

@@ -306,7 +306,7 @@ func newRunsPrune(s Streams) *cobra.Command {
 			defer st.Close()
 			n, err := st.Prune(cmd.Context(), time.Now().Add(-o.olderThan))
 			if err == nil {
-				fmt.Fprintf(s.Out, "%s forgotten; plans and approvals are kept\n", plural(n, "run"))
+				fmt.Fprintf(s.Out, "%s forgotten; plans and approvals are kept, files of runbooks are not\n", plural(n, "run"))
 			}
 			return err
 		},

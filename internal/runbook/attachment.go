@@ -223,6 +223,36 @@ func S3Attachments(caller awsapi.Caller, at string) (AttachmentSource, error) {
 	}}, nil
 }
 
+// DocumentAttachments finds the files of a document of Systems Manager, as
+// GetDocument names them: each by a URL that fetch reads. version may be "".
+func DocumentAttachments(caller awsapi.Caller, document, version string, fetch func(ctx context.Context, url string) (io.ReadCloser, error)) AttachmentSource {
+	place := "the document " + document
+	in := map[string]any{"Name": document}
+	if version != "" {
+		place += " of version " + version
+		in["DocumentVersion"] = version
+	}
+	return AttachmentSource{Place: place, Get: func(ctx context.Context, name string) ([]byte, error) {
+		out, err := caller.Call(ctx, "ssm", "GetDocument", in)
+		if err != nil {
+			return nil, err
+		}
+		files, _ := plain(out["AttachmentsContent"]).([]any)
+		for _, f := range files {
+			if text(object(f)["Name"]) != name {
+				continue
+			}
+			body, err := fetch(ctx, text(object(f)["Url"]))
+			if err != nil {
+				return nil, err
+			}
+			defer body.Close()
+			return limited(body)
+		}
+		return nil, fmt.Errorf("it has no attachment %s", excerpt(name))
+	}}
+}
+
 // s3Host is the host of a URL of S3: the bucket before it or, where there is none,
 // at the beginning of the path.
 var s3Host = regexp.MustCompile(`^(?:([a-z0-9.-]+)\.)?s3(?:[.-]([a-z]{2}(?:-[a-z]+)+-\d+))?\.amazonaws\.com(?:\.cn)?$`)

@@ -3,6 +3,7 @@ package runbook
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -62,6 +63,27 @@ func TestS3Attachments(t *testing.T) {
 		if _, err := S3Attachments(nil, at); err == nil {
 			t.Errorf("%s was taken", at)
 		}
+	}
+}
+
+func TestDocumentAttachments(t *testing.T) {
+	ssm := callerFunc(func(_ context.Context, service, operation string, in map[string]any) (map[string]any, error) {
+		if service != "ssm" || operation != "GetDocument" || in["Name"] != "Mine" || in["DocumentVersion"] != "3" {
+			t.Errorf("called %s:%s %v", service, operation, in)
+		}
+		return map[string]any{"AttachmentsContent": []any{map[string]any{"Name": "other.py", "Url": "u"}, map[string]any{"Name": "code.py", "Url": "v"}}}, nil
+	})
+	source := DocumentAttachments(ssm, "Mine", "3", func(_ context.Context, url string) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader("from " + url)), nil
+	})
+	if raw, err := source.Get(t.Context(), "code.py"); err != nil || string(raw) != "from v" {
+		t.Errorf("%q, %v", raw, err)
+	}
+	if _, err := source.Get(t.Context(), "none.py"); err == nil || err.Error() != `it has no attachment "none.py"` {
+		t.Errorf("%v", err)
+	}
+	if source.Place != "the document Mine of version 3" {
+		t.Error(source.Place)
 	}
 }
 
