@@ -19,6 +19,9 @@ func (e *exploration) decision(w *way, next runbook.Next) error {
 		return err
 	}
 	if r := next.Approve; r.NotificationArn != "" {
+		if hasSeal(r.Message) || hasSeal(r.NotificationArn) {
+			return knowngood.E(knowngood.Refused, "plan "+e.req.Ref.Name, "the step %s would hand a secret on to whoever is asked", next.Step)
+		}
 		call, err := e.coerce(r.Notice(answerCommand(e.req.RunID)))
 		if err != nil {
 			return err
