@@ -289,6 +289,9 @@ func apply(ctx context.Context, s Streams, o applyOptions, name string) error {
 	case knowngood.RunUnverified:
 		return knowngood.E(knowngood.Other, op, "every step is done, but the fix is not verified: %s", result.Message).
 			WithHint("knowngood scan shows how the resource stands")
+	case knowngood.RunOutcomeUnknown:
+		return knowngood.E(knowngood.Other, op, "the run ended as %s: %s", result.State, result.Message).
+			WithHint("look whether it took place, then: knowngood runs settle %s --done or --not-done, --reason TEXT", plan.RunID)
 	}
 	return knowngood.E(knowngood.Other, op, "the run ended as %s: %s", result.State, result.Message)
 }
