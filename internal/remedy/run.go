@@ -62,7 +62,7 @@ func (x *Executor) Run(ctx context.Context, plan *knowngood.Plan, epoch int64) (
 		begin = &start
 	}
 	r := &runbook.Runner{
-		Document: d, RunID: plan.RunID, Epoch: epoch, Start: begin, Patience: x.Patience, Log: x.Log, Caller: held, Catalog: x.Catalog, Settler: heldSettler{x.Settler, held}, Clock: x.Clock, Decisions: x.Decisions, Effects: x.Effects,
+		Document: d, RunID: plan.RunID, Epoch: epoch, Start: begin, Patience: x.Patience, Log: x.Log, Caller: held, Catalog: x.Catalog, Settler: heldSettler{x.Settler, held}, Clock: x.Clock, Decisions: x.Decisions, Effects: x.effects(plan),
 		OnEntry: x.OnEntry, CallID: held.callID,
 		Class: func(service, operation string) knowngood.CallClass {
 			op, err := x.Catalog.Operation(service, operation)
@@ -202,6 +202,9 @@ func (h *held) callID(step string, _ int, call runbook.CallRequest) string {
 // Call implements awsapi.Caller: reads pass, writes and sensitive reads pass if the
 // plan has them.
 func (h *held) Call(ctx context.Context, service, operation string, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
+	if service == runbook.OutsideService {
+		return h.outside(ctx, operation, in)
+	}
 	op, err := h.Catalog.Operation(service, operation)
 	if err != nil {
 		return nil, err

@@ -142,7 +142,7 @@ type Request struct {
 	// script got by AssumeRole have the option awsapi.As.
 	Caller awsapi.Caller
 	// Hosts are those besides AWS's that the script may speak to by HTTP, in lower
-	// case and without a port. Outside sends such a request; nil: none are sent.
+	// case and with a port. Outside sends such a request; nil: none are sent.
 	Hosts   []string
 	Outside func(*http.Request) (*http.Response, error)
 }
@@ -229,6 +229,9 @@ func (r *Runner) Run(ctx context.Context, req Request) (Result, error) {
 		out.Payload = ofJSON(out.Payload)
 	}
 	out.Log = log.String()
+	if f := out.Failure; f != nil && len(p.denied) > 0 {
+		f.Message += fmt.Sprintf(" (the script may not speak to %s, which the runbook's entry does not allow)", strings.Join(p.denied[:min(len(p.denied), 3)], ", "))
+	}
 	return out, nil
 }
 
