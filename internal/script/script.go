@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -43,6 +44,16 @@ type Limits struct {
 	Scratch   int64         // bytes in /tmp, which count as memory: 256 MiB
 	Log       int           // bytes that are kept of what it prints, the last ones: 64 KiB
 	Result    int           // bytes of JSON that its handler may return: 4 MiB
+
+	unwatched bool // for tests: nothing looks at the memory, so that only the kernel holds it
+}
+
+// watched is the memory beyond which a script is killed that is looked at.
+func (l Limits) watched() int64 {
+	if l.unwatched {
+		return math.MaxInt64
+	}
+	return l.Memory
 }
 
 func (l Limits) withDefaults() Limits {
