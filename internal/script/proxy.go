@@ -214,6 +214,13 @@ func (p *proxy) deny(w http.ResponseWriter, host, port string) {
 	http.Error(w, why, http.StatusForbidden)
 }
 
+// refused are the hosts that were denied.
+func (p *proxy) refused() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.denied)
+}
+
 // forward sends a request on to another host.
 func (p *proxy) forward(w http.ResponseWriter, r *http.Request, authority string) {
 	out := r.Clone(context.WithoutCancel(p.ctx))

@@ -240,8 +240,8 @@ func (r *Runner) Run(ctx context.Context, req Request) (Result, error) {
 		out.Payload = ofJSON(out.Payload)
 	}
 	out.Log = log.String()
-	if f := out.Failure; f != nil && len(p.denied) > 0 {
-		f.Message += fmt.Sprintf(" (the script may not speak to %s, which the runbook's entry does not allow)", strings.Join(p.denied[:min(len(p.denied), 3)], ", "))
+	if denied := p.refused(); out.Failure != nil && len(denied) > 0 {
+		out.Failure.Message += fmt.Sprintf(" (the script may not speak to %s, which the runbook's entry does not allow)", strings.Join(denied[:min(len(denied), 3)], ", "))
 	}
 	return out, nil
 }
