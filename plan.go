@@ -44,6 +44,8 @@ type Plan struct {
 	// Replacement is the step output that names the resource that takes the
 	// original's place, as step.output; empty: the resource is fixed in place.
 	Replacement string `json:"replacement,omitempty"`
+	// Hosts are those besides AWS's that scripts may speak to, as host:port.
+	Hosts []string `json:"hosts,omitempty"`
 
 	Display Display `json:"display"`
 }

@@ -58,6 +58,9 @@ func LoadConfig(ctx context.Context, o LoadOptions) (Config, error) {
 	}
 	issuers := &issuers{}
 	options := append(issuers.options(), config.WithHTTPClient(client), config.WithLogger(logging.Nop{}))
+	if o.Offline {
+		options = append(options, config.WithRetryMaxAttempts(1))
+	}
 	if o.Profile != "" {
 		options = append(options, config.WithSharedConfigProfile(o.Profile))
 	}

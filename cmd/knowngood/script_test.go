@@ -48,6 +48,9 @@ import (
 //	                              and checks its exit code; the sandbox's time stands still
 //	typed TEXT COMMAND…           runs a command on a terminal (Linux) and types an answer
 //	large FILE BYTES              makes a pack of one rule that comments fill to a size
+//	outside FILE…                 a host that is not AWS's; its address stands in the files
+//	                              where they say OUTSIDE
+//	received                      prints what that host was asked since the last time
 //	json PATH[=VALUE]…            checks that stdout is JSON and has members; len is a length
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -65,12 +68,14 @@ func TestScripts(t *testing.T) {
 			e.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 			e.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 			e.Values[accountKey{}] = &account{}
+			e.Values[outsideKey{}] = &outsideHost{}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sandbox": openAccount, "clock": setClock, "trail": writeTrail, "aws": callAWS, "fault": addFault, "mend": mendFaults, "calls": printCalls, "writes": printWrites,
 			"webhook": openWebhook, "webhooks": printWebhooks,
 			"exits": exits, "interrupt": interrupt, "typed": typed, "json": checkJSON, "large": makeLarge,
+			"outside": serveOutside, "received": printReceived,
 		},
 	})
 }

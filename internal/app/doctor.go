@@ -286,7 +286,7 @@ func (d *doctor) runners(ctx context.Context) error {
 	}
 	missing := func(language string) (state, string) {
 		if n := needs[language]; n > 0 {
-			return stateBroken, plural(n, "runbook") + " needs it"
+			return stateBroken, "needed by " + plural(n, "runbook")
 		}
 		return stateNote, "no runbook needs it"
 	}

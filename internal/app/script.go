@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 
 	"github.com/knowngood/knowngood/awsapi"
@@ -12,19 +13,22 @@ import (
 
 // scripts runs the scripts of runbooks, contained unless the settings allow it
 // otherwise.
-type scripts struct{ runner *script.Runner }
+type scripts struct {
+	runner *script.Runner
+	client *http.Client // to hosts that are not AWS's
+}
 
 // newScripts makes what runs scripts; warn is told each time that one runs without
 // containment.
 func newScripts(catalog *awsapi.Catalog, s settings, warn func(string)) scripts {
-	return scripts{script.New(script.Options{Catalog: catalog, Uncontained: s.Scripts == scriptsUncontained, Warn: warn})}
+	return scripts{script.New(script.Options{Catalog: catalog, Uncontained: s.Scripts == scriptsUncontained, Warn: warn}), newOutsideClient()}
 }
 
 // RunScript implements runbook.Scripts.
 func (s scripts) RunScript(ctx context.Context, r runbook.ScriptRequest) (runbook.ScriptResult, error) {
 	got, err := s.runner.Run(ctx, script.Request{
 		Runtime: r.Runtime, Handler: r.Handler, Script: r.Script, Attachment: r.Attachment, Files: r.Files, Payload: r.Payload, Context: r.Context, TimeLimit: r.TimeLimit,
-		Time: r.Time, Seed: r.Seed, Dry: r.Dry, Region: r.Place.Region, Caller: r.Caller,
+		Time: r.Time, Seed: r.Seed, Dry: r.Dry, Region: r.Place.Region, Caller: r.Caller, Hosts: r.Hosts, Outside: s.outside(r),
 	})
 	out := runbook.ScriptResult{Payload: got.Payload, Log: got.Log}
 	if u := (*script.Unavailable)(nil); errors.As(err, &u) {

@@ -3,6 +3,7 @@ package remedy
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io/fs"
 	"os"
 	"path"
@@ -52,7 +53,8 @@ type Runbook struct {
 // user's. Errors are of kind Invalid.
 func (c *Content) Runbook(name string) (*Runbook, error) {
 	raw, err := fs.ReadFile(c.files, path.Join("runbooks", name+".yaml"))
-	if err != nil {
+	own := err != nil
+	if own {
 		if raw, err = os.ReadFile(name); err != nil {
 			return nil, knowngood.E(knowngood.Invalid, "read the runbook", "%s is neither in the library nor a file that can be read", name).WithHint("the library has %s", strings.Join(c.names(), ", "))
 		}
@@ -62,6 +64,9 @@ func (c *Content) Runbook(name string) (*Runbook, error) {
 		return nil, &knowngood.Error{Kind: knowngood.Invalid, Op: "read the runbook", Err: err}
 	}
 	entry, err := c.Entry(name)
+	if own {
+		entry, err = ownEntry(name)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -86,4 +91,22 @@ func (c *Content) Entry(runbook string) (Entry, error) {
 		return Entry{}, err
 	}
 	return LoadEntry(entries, runbook)
+}
+
+// ownEntry reads the entry beside a runbook of the user's: that of fix.yaml is
+// fix.entry.yaml. There may be none. Errors are of kind Invalid.
+func ownEntry(runbook string) (Entry, error) {
+	file := strings.TrimSuffix(runbook, path.Ext(runbook)) + ".entry.yaml"
+	raw, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Entry{}, nil
+	}
+	var e Entry
+	if err == nil {
+		e, err = parseEntry(file, raw)
+	}
+	if err != nil {
+		return Entry{}, &knowngood.Error{Kind: knowngood.Invalid, Op: "read the runbook's entry", Err: err}
+	}
+	return e, nil
 }

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-
-	"github.com/goccy/go-yaml"
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
 
 	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/strictyaml"
 )
 
 // Entry is what a runbook's author says beside the document, in
@@ -22,6 +25,8 @@ type Entry struct {
 	Stages         []Stage       `yaml:"stages"`
 	Residual       *KeepOriginal `yaml:"residual"`
 	Resource       *ActsOn       `yaml:"resource"`
+	// Hosts are those besides AWS's that scripts may speak to, as host:port.
+	Hosts []string `yaml:"hosts"`
 }
 
 // ActsOn says which resource a runbook acts on: its type, and the parameter that
@@ -73,12 +78,34 @@ func LoadEntry(fsys fs.FS, runbook string) (Entry, error) {
 	} else if err != nil {
 		return Entry{}, err
 	}
+	return parseEntry(file, raw)
+}
+
+func parseEntry(file string, raw []byte) (Entry, error) {
 	var e Entry
-	if err := yaml.UnmarshalWithOptions(raw, &e, yaml.Strict()); err != nil {
-		return Entry{}, &knowngood.FileError{Position: knowngood.Position{File: file}, Problem: err.Error(), Want: "a runbook entry"}
+	if err := strictyaml.Decode(file, raw, &e, "a runbook entry"); err != nil {
+		return Entry{}, err
 	}
 	if d := e.Downtime; d != nil && (len(d.Seconds) != 2 || len(d.SecondsPerUnit) != 2 || d.Step == "") {
 		return Entry{}, &knowngood.FileError{Position: knowngood.Position{File: file}, Problem: fmt.Sprintf("downtime is %+v", *d), Want: "a step, and a low and a high of seconds and secondsPerUnit"}
 	}
+	for i, host := range e.Hosts {
+		var ok bool
+		if e.Hosts[i], ok = hostAndPort(host); !ok {
+			return Entry{}, &knowngood.FileError{Position: strictyaml.Place(file, raw, fmt.Sprintf("$.hosts[%d]", i)), Problem: fmt.Sprintf("hosts has %q", host), Want: "a host's name, and perhaps a port: api.example.com:8443"}
+		}
+	}
 	return e, nil
+}
+
+var hostForm = regexp.MustCompile(`^([a-z0-9]([a-z0-9_-]*[a-z0-9])?)(\.[a-z0-9]([a-z0-9_-]*[a-z0-9])?)*$`)
+
+// hostAndPort gives a host in lower case with its port, HTTPS's where none is said.
+func hostAndPort(s string) (string, bool) {
+	host, port, err := net.SplitHostPort(strings.ToLower(s))
+	if err != nil {
+		host, port = strings.ToLower(s), "443"
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return net.JoinHostPort(host, port), err == nil && n > 0 && hostForm.MatchString(host)
 }

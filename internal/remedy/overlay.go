@@ -275,7 +275,7 @@ func (e *exploration) finish(log []knowngood.LogEntry) (*knowngood.Plan, error) 
 	plan := &knowngood.Plan{
 		Version: knowngood.PlanVersion, RunID: e.req.RunID, Created: e.req.Created, Seed: e.req.Seed, Finding: e.req.Finding, Rule: e.req.Rule,
 		Resource: e.req.Resource, Place: e.req.Place, Role: e.req.Role, Document: e.req.Ref, Parameters: e.params, Secrets: e.secrets, Preconditions: e.pre,
-		Incomplete: e.missing, Actions: slices.Sorted(maps.Keys(e.actions)), Replacement: e.req.Entry.Replacement,
+		Incomplete: e.missing, Actions: slices.Sorted(maps.Keys(e.actions)), Replacement: e.req.Entry.Replacement, Hosts: e.hosts(),
 	}
 	for _, name := range e.order {
 		b := e.parts[name]

@@ -18,7 +18,7 @@ import (
 func (e *exploration) script(w *way, next runbook.Next) error {
 	calls := &scriptCalls{exploration: e, w: w, step: next.Step, assumed: e.undetermined(w, e.req.Document.Uses(next.Step))}
 	r := *next.Effect.Script
-	r.RunID, r.Step, r.Attempt, r.Dry, r.Caller = e.req.RunID, next.Step, next.Attempt, true, calls
+	r.RunID, r.Step, r.Attempt, r.Dry, r.Caller, r.Hosts = e.req.RunID, next.Step, next.Attempt, true, calls, e.hosts()
 	r.Files = e.req.Files
 	result, err := e.Scripts.RunScript(e.ctx, r)
 	calls.mu.Lock() // what comes late is not in the plan
@@ -83,14 +83,17 @@ type scriptCalls struct {
 
 // Call implements awsapi.Caller.
 func (s *scriptCalls) Call(ctx context.Context, service, operation string, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
-	op, err := s.Catalog.Operation(service, operation)
-	if err != nil {
-		return nil, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over || s.stop != nil {
 		return nil, errors.New("the script is over")
+	}
+	if service == runbook.OutsideService {
+		return s.outside(operation, in), nil
+	}
+	op, err := s.Catalog.Operation(service, operation)
+	if err != nil {
+		return nil, err
 	}
 	in, _ = unescaped(plain(in)).(map[string]any) // plain has made a copy
 	name, class := op.Service.Name+":"+op.Name, classOf(op, in)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/runbook"
 )
 
 // Replay holds a run to its plan: a write goes out only if the plan has it, with
@@ -27,7 +28,8 @@ func NewReplay(plan *knowngood.Plan) *Replay {
 // Allow says which planned calls a write is, as of a step: usually one, several
 // where parts of the plan have the same. Its place is an account and Region.
 // If it is none, the error, of kind Refused, says where the run left its plan.
-// A write that was allowed may be asked for again, as a repeat of the same call.
+// A write that was allowed may be asked for again, as a repeat of the same call; a
+// request to a host that is not AWS's may not.
 func (r *Replay) Allow(step, service, operation, account, region string, input map[string]any) (ids []string, err error) {
 	var why []string
 	planned := false
@@ -40,6 +42,8 @@ func (r *Replay) Allow(step, service, operation, account, region string, input m
 			switch {
 			case c.Account != account || c.Region != region:
 				why = append(why, fmt.Sprintf("it goes to %s/%s, planned was %s/%s", account, region, c.Account, c.Region))
+			case service == runbook.OutsideService && i == r.at[part.Name]:
+				why = append(why, "it was sent already")
 			case i < r.at[part.Name]:
 				why = append(why, fmt.Sprintf("it comes after %s, which follows it in the plan", part.Calls[r.at[part.Name]].Step))
 			default:

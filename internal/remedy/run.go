@@ -53,10 +53,6 @@ func (x *Executor) Run(ctx context.Context, plan *knowngood.Plan, epoch int64) (
 			return runbook.EndResult{}, err
 		}
 	}
-	effects := x.Effects
-	if effects.Webhooks != nil {
-		effects.Webhooks = heldWebhooks{effects.Webhooks, held}
-	}
 	var begin *knowngood.LogEntry
 	if len(log) == 0 {
 		start, err := d.Start(runbook.StartBody{Parameters: plan.Parameters, ExecutionID: plan.RunID, DateTime: plan.Created, Seed: plan.Seed, Place: plan.Place, Role: plan.Role})
@@ -66,7 +62,7 @@ func (x *Executor) Run(ctx context.Context, plan *knowngood.Plan, epoch int64) (
 		begin = &start
 	}
 	r := &runbook.Runner{
-		Document: d, RunID: plan.RunID, Epoch: epoch, Start: begin, Patience: x.Patience, Log: x.Log, Caller: held, Catalog: x.Catalog, Settler: heldSettler{x.Settler, held}, Clock: x.Clock, Decisions: x.Decisions, Effects: effects,
+		Document: d, RunID: plan.RunID, Epoch: epoch, Start: begin, Patience: x.Patience, Log: x.Log, Caller: held, Catalog: x.Catalog, Settler: heldSettler{x.Settler, held}, Clock: x.Clock, Decisions: x.Decisions, Effects: x.effects(plan, held),
 		OnEntry: x.OnEntry, CallID: held.callID, Notify: held.notify,
 		Class: func(service, operation string) knowngood.CallClass {
 			op, err := x.Catalog.Operation(service, operation)
@@ -209,6 +205,9 @@ func (h *held) callID(step string, _ int, call runbook.CallRequest) string {
 // Call implements awsapi.Caller: reads pass, writes and sensitive reads pass if the
 // plan has them.
 func (h *held) Call(ctx context.Context, service, operation string, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
+	if service == runbook.OutsideService {
+		return h.outside(ctx, operation, in)
+	}
 	op, err := h.Catalog.Operation(service, operation)
 	if err != nil {
 		return nil, err

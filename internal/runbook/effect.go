@@ -94,6 +94,9 @@ type ScriptRequest struct {
 	Dry   bool
 	Place knowngood.Place
 	Role  string
+	// Hosts are those besides AWS's that the script may speak to, as host:port. A
+	// request to one is a call to OutsideService.
+	Hosts []string
 	// Caller makes the script's calls: the run's own, with each write logged
 	// before it is sent. It is safe for concurrent use. With awsapi.As it calls with
 	// credentials that the script got by a call.

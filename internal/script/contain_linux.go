@@ -153,7 +153,7 @@ func startInit(j *job, root string, log io.Writer) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	told := initJob{Root: root, Binds: binds(j.program), Files: map[string][]byte{}, Argv: j.argv(folder), Env: env, Scratch: j.limits.Scratch, Memory: j.limits.Memory, Processes: j.limits.Processes, Held: j.program.held}
+	told := initJob{Root: root, Binds: binds(j.program), Files: map[string][]byte{}, Argv: j.argv(folder), Env: env, Scratch: j.limits.Scratch, Memory: j.limits.watched(), Processes: j.limits.Processes, Held: j.program.held}
 	for name, raw := range files {
 		told.Files[folder+"/"+name] = raw
 	}
@@ -196,6 +196,12 @@ func startInit(j *job, root string, log io.Writer) (*process, error) {
 		return nil, errors.Join(unavailable("start the script's namespaces: %w", err), control.Close(), result.Close(), inW.Close())
 	}
 	kill := func() { _ = cmd.Process.Kill() }
+	// Before it is told what to start.
+	group, err := newMemoryGroup(j.limits.Memory + initMemory)
+	if err == nil && group.add(cmd.Process.Pid) != nil {
+		group.remove()
+		group = nil
+	}
 	go func() {
 		_ = gob.NewEncoder(inW).Encode(told)
 		_ = inW.Close()
@@ -204,6 +210,7 @@ func startInit(j *job, root string, log io.Writer) (*process, error) {
 	if err != nil {
 		kill()
 		<-ended
+		group.remove()
 		return nil, errors.Join(err, control.Close(), result.Close())
 	}
 	_ = theirs.Close()
@@ -220,6 +227,8 @@ func startInit(j *job, root string, log io.Writer) (*process, error) {
 		} else {
 			e.status = fmt.Sprint(err)
 		}
+		e.memory = e.memory || group.exceeded()
+		group.remove()
 		return e
 	}}, nil
 }

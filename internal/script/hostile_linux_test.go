@@ -39,11 +39,15 @@ func marker(t *testing.T) string { return fmt.Sprintf("%s-%d", t.Name(), os.Getp
 const orphan = `
 import os, subprocess, sys, time
 def start(marker):
-    subprocess.Popen([sys.executable, "-S", "-c", "import os, time\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\ntime.sleep(600)", marker], start_new_session=True)
+    first = subprocess.Popen([sys.executable, "-S", "-c", "import os, time\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\ntime.sleep(600)", marker], start_new_session=True)
     for _ in range(1000):
         for p in os.listdir("/proc"):
-            if p.isdigit() and open("/proc/%s/stat" % p).read().split()[3] == "1" and marker in open("/proc/%s/cmdline" % p).read():
-                return
+            try: # the last of the three: the first two end, and are in sessions that they lead
+                stat = open("/proc/%s/stat" % p).read().split()
+                if stat[3] == "1" and stat[5] not in (p, str(first.pid)) and marker in open("/proc/%s/cmdline" % p).read():
+                    return
+            except (OSError, IndexError):
+                pass # no process, or one that has ended meanwhile
         time.sleep(0.01)
     raise RuntimeError("it did not start")
 `
@@ -65,7 +69,7 @@ func TestCancelKillsTheScript(t *testing.T) {
 	m := marker(t)
 	r := b.request
 	r.Script = orphan + "import urllib.request\ndef handler(e, c):\n    start('" + m + "')\n    urllib.request.urlopen('http://hooks.example.com/')\n    time.sleep(600)"
-	r.Hosts = []string{"hooks.example.com"}
+	r.Hosts = []string{"hooks.example.com:443", "hooks.example.com:80"}
 	r.Caller = b
 	r.Outside = outsideFunc(func() error {
 		if !alive(t, m) {

@@ -64,7 +64,14 @@ func tryNamespaces() error {
 	if err := unix.Mount("tmpfs", os.TempDir(), "tmpfs", 0, ""); err != nil {
 		return fmt.Errorf("mount a tmpfs: %w", err)
 	}
-	return readOnly("/")
+	if err := readOnly("/"); err != nil {
+		return err
+	}
+	runtime.LockOSThread()
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("forgo new privileges: %w", err)
+	}
+	return filterCalls()
 }
 
 // report says something to the Runner.
@@ -105,6 +112,9 @@ func runInit() error {
 		return err
 	}
 	if err := dropPrivileges(); err != nil {
+		return err
+	}
+	if err := filterCalls(); err != nil {
 		return err
 	}
 	report(initReport{}, listener)
@@ -199,12 +209,19 @@ const maxFiles = 512
 // its limits. Of one that can't set limits itself the first line of its input says
 // that they are set; else its input is empty.
 func startScript(j *initJob) (int, error) {
-	in, inW, err := os.Pipe()
+	in, err := os.Open(os.DevNull)
 	if err != nil {
 		return 0, err
 	}
+	var begin *os.File
+	if j.Held {
+		_ = in.Close()
+		if in, begin, err = os.Pipe(); err != nil {
+			return 0, err
+		}
+		defer begin.Close()
+	}
 	defer in.Close()
-	defer inW.Close()
 	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if j.User != 0 {
 		attr.Credential = &syscall.Credential{Uid: uint32(j.User), Gid: uint32(j.User)}
@@ -224,7 +241,7 @@ func startScript(j *initJob) (int, error) {
 			return 0, fmt.Errorf("limit the script's process: %w", err)
 		}
 	}
-	if _, err := inW.Write([]byte("\n")); err != nil {
+	if _, err := begin.Write([]byte("\n")); err != nil {
 		return pid, nil // it has ended already, which is seen elsewhere
 	}
 	return pid, nil

@@ -43,7 +43,7 @@ type proxy struct {
 	tunnel *tunnel
 	mu     sync.Mutex
 	closed bool
-	denied map[string]bool
+	denied []string // hosts, with their ports
 }
 
 const (
@@ -65,7 +65,7 @@ func isAWS(host string) bool {
 
 // init makes the proxy ready for a run.
 func (p *proxy) init(ctx context.Context) error {
-	p.ctx, p.slots, p.denied = ctx, make(chan struct{}, maxAtOnce), map[string]bool{}
+	p.ctx, p.slots = ctx, make(chan struct{}, maxAtOnce)
 	p.reads, p.stop = context.WithCancel(ctx)
 	var err error
 	if p.root, err = p.tokens.add(nil); err != nil {
@@ -129,7 +129,7 @@ func (p *proxy) direct(w http.ResponseWriter, r *http.Request) {
 	}
 	host, port := splitHost(r.Host, "443")
 	if !p.allowed(host, port) {
-		p.deny(w, host)
+		p.deny(w, host, port)
 		return
 	}
 	hijacker, ok := w.(http.Hijacker)
@@ -174,7 +174,7 @@ func (p *proxy) answer(w http.ResponseWriter, r *http.Request, authority string)
 	host, port := splitHost(authority, standard)
 	switch {
 	case !p.allowed(host, port):
-		p.deny(w, host)
+		p.deny(w, host, port)
 		return
 	case !p.begin():
 		panic(http.ErrAbortHandler)
@@ -195,22 +195,30 @@ func (p *proxy) allowed(host, port string) bool {
 	if isAWS(host) {
 		return port == "443" || port == "80"
 	}
-	return p.outside != nil && slices.Contains(p.hosts, host)
+	return p.outside != nil && slices.Contains(p.hosts, net.JoinHostPort(host, port))
 }
 
 // deny refuses a host, and says so once in the script's log.
-func (p *proxy) deny(w http.ResponseWriter, host string) {
+func (p *proxy) deny(w http.ResponseWriter, host, port string) {
+	at := net.JoinHostPort(host, port)
 	p.mu.Lock()
-	known := p.denied[host]
-	if len(p.denied) < 100 {
-		p.denied[host] = true
+	known := slices.Contains(p.denied, at)
+	if !known && len(p.denied) < 100 {
+		p.denied = append(p.denied, at)
 	}
 	p.mu.Unlock()
-	why := fmt.Sprintf("the script may not speak to %.200q: it is none of AWS's endpoints", host)
+	why := fmt.Sprintf("the script may not speak to %.200q: it is none of AWS's endpoints, and the runbook's entry does not allow it", at)
 	if !known {
 		p.note(why)
 	}
 	http.Error(w, why, http.StatusForbidden)
+}
+
+// refused are the hosts that were denied.
+func (p *proxy) refused() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.denied)
 }
 
 // forward sends a request on to another host.

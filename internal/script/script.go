@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -43,6 +44,16 @@ type Limits struct {
 	Scratch   int64         // bytes in /tmp, which count as memory: 256 MiB
 	Log       int           // bytes that are kept of what it prints, the last ones: 64 KiB
 	Result    int           // bytes of JSON that its handler may return: 4 MiB
+
+	unwatched bool // for tests: nothing looks at the memory, so that only the kernel holds it
+}
+
+// watched is the memory beyond which a script is killed that is looked at.
+func (l Limits) watched() int64 {
+	if l.unwatched {
+		return math.MaxInt64
+	}
+	return l.Memory
 }
 
 func (l Limits) withDefaults() Limits {
@@ -142,7 +153,7 @@ type Request struct {
 	// script got by AssumeRole have the option awsapi.As.
 	Caller awsapi.Caller
 	// Hosts are those besides AWS's that the script may speak to by HTTP, in lower
-	// case and without a port. Outside sends such a request; nil: none are sent.
+	// case and with a port. Outside sends such a request; nil: none are sent.
 	Hosts   []string
 	Outside func(*http.Request) (*http.Response, error)
 }
@@ -229,6 +240,9 @@ func (r *Runner) Run(ctx context.Context, req Request) (Result, error) {
 		out.Payload = ofJSON(out.Payload)
 	}
 	out.Log = log.String()
+	if denied := p.refused(); out.Failure != nil && len(denied) > 0 {
+		out.Failure.Message += fmt.Sprintf(" (the script may not speak to %s, which the runbook's entry does not allow)", strings.Join(denied[:min(len(denied), 3)], ", "))
+	}
 	return out, nil
 }
 

@@ -294,9 +294,9 @@ def get(url, data=None):
     except Exception as e:
         return str(e)
 def handler(e, c):
-    return [get("https://hooks.example.com/a?b=c", b"body"), get("http://hooks.example.com/plain"), get("https://evil.example.com/"), get("http://169.254.169.254/latest/meta-data/"), get("http://127.0.0.1:1/")]
+    return [get("https://hooks.example.com/a?b=c", b"body"), get("http://hooks.example.com/plain"), get("https://evil.example.com/"), get("http://169.254.169.254/latest/meta-data/"), get("http://127.0.0.1:1/"), get("https://hooks.example.com:8443/")]
 `, func(r *Request) {
-		r.Hosts = []string{"hooks.example.com"}
+		r.Hosts = []string{"hooks.example.com:443", "hooks.example.com:80"}
 		r.Outside = func(r *http.Request) (*http.Response, error) {
 			sent += r.Method + " " + r.URL.String() + "\n"
 			rec := &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, ContentLength: 0}
@@ -310,12 +310,12 @@ def handler(e, c):
 	if list[0] != "" || list[1] != "" || sent != "POST https://hooks.example.com/a?b=c\nGET http://hooks.example.com/plain\n" {
 		t.Errorf("%v\n%s", list, sent)
 	}
-	for i, want := range map[int]string{2: "403", 3: "403", 4: "403"} {
+	for i, want := range map[int]string{2: "403", 3: "403", 4: "403", 5: "403"} {
 		if !strings.Contains(list[i].(string), want) {
 			t.Errorf("%d: %v", i, list[i])
 		}
 	}
-	if !strings.Contains(got.Log, `[knowngood] the script may not speak to "evil.example.com"`) {
+	if !strings.Contains(got.Log, `[knowngood] the script may not speak to "evil.example.com:443"`) {
 		t.Error(got.Log)
 	}
 }
