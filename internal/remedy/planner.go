@@ -484,8 +484,9 @@ func (e *exploration) precondition(w *way, step string, op *awsapi.Operation, in
 }
 
 // assume answers a read of what the plan itself has written: a wait finds what
-// it waits for, an assertion holds, and other outputs are as they are live, or
-// unknown.
+// it waits for, an assertion holds, and other outputs are as they are live. What is
+// yet to be made has the id that was asked for and the state that it comes to;
+// else its outputs are unknown.
 func (e *exploration) assume(w *way, next runbook.Next, op *awsapi.Operation, in map[string]any) error {
 	e.supposed(w, next.Step, func(string) bool { return true })
 	body := runbook.OutcomeBody{Service: op.Service.Name, Operation: op.Name, Assumed: true}
@@ -493,10 +494,10 @@ func (e *exploration) assume(w *way, next runbook.Next, op *awsapi.Operation, in
 		body.Property = property
 	} else {
 		response := map[string]any{}
-		if !hasPlaceholder(in) {
-			if live, err := e.Read(e.ctx, op, in); err == nil {
-				response, _ = plain(live).(map[string]any)
-			}
+		if hasPlaceholder(in) {
+			settle(op, in, response)
+		} else if live, err := e.Read(e.ctx, op, in); err == nil {
+			response, _ = plain(live).(map[string]any)
 		}
 		var err error
 		if body.Outputs, _, err = e.req.Document.Project(next.Step, response); err != nil {
