@@ -267,6 +267,10 @@ type heldSettler struct {
 
 // Settle implements runbook.Settler.
 func (s heldSettler) Settle(ctx context.Context, caller awsapi.Caller, runID string, intent runbook.IntentBody) (runbook.Settlement, error) {
+	caller, why := s.held.callerOf(ctx, caller, intent)
+	if caller == nil {
+		return runbook.Settlement{Reason: why}, nil
+	}
 	got, err := s.Settler.Settle(ctx, caller, runID, intent)
 	if err != nil || !got.Known || got.Error != nil {
 		return got, err
