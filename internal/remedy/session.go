@@ -49,6 +49,18 @@ func toReads(book *Runbook, given knowngood.Params, catalog *awsapi.Catalog, par
 	return s.reading(partition)
 }
 
+// readingOnly is an input of AssumeRole for a session that may only read: whatever a
+// script assumes while it is planned. A session policy of its own gives way.
+func readingOnly(catalog *awsapi.Catalog, partition string, in map[string]any) (map[string]any, error) {
+	n, err := newSession(catalog).reading(partition)
+	if err != nil {
+		return nil, err
+	}
+	out := maps.Clone(in)
+	out["Policy"], out["PolicyArns"] = n.Policy, []any{map[string]any{"arn": n.Managed[0]}}
+	return out, nil
+}
+
 // toPlan is what a run narrows its plan's role to: the actions of the plan's calls,
 // those that they may need besides, and of the reads by which its writes are
 // settled. A role is passed on only if the plan says which.

@@ -74,6 +74,11 @@ func TestAScriptsWriteIsSettledWithTheRoleThatMadeIt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		for _, c := range e.Calls() {
+			if c.Operation == "AssumeRole" && !strings.Contains(text(c.Input), "ReadOnlyAccess") {
+				t.Errorf("while it is planned, the script assumes a role that may write: %v", c.Input)
+			}
+		}
 		session := e.do("sts", "AssumeRole", map[string]any{"RoleArn": strings.Replace(fixer, "fixer", "runner", 1), "RoleSessionName": "run"})
 		runner := withKey{e, session["Credentials"].(map[string]any)["AccessKeyId"].(string)}
 		log := runbook.NewMemLog()
