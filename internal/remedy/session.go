@@ -103,7 +103,7 @@ func toPlan(plan *knowngood.Plan, catalog *awsapi.Catalog, table Operations) (Na
 }
 
 func hasScript(d *runbook.Document) bool {
-	return slices.ContainsFunc(d.Steps(), func(s *runbook.Step) bool { return s.Action == "aws:executeScript" })
+	return slices.ContainsFunc(d.Steps(), func(s *runbook.Step) bool { return s.Action == scriptAction })
 }
 
 // session is what a session of a role is to be allowed.
