@@ -188,19 +188,16 @@ func (h *held) resume(log []knowngood.LogEntry) error {
 
 // done tells the replay of a write that the log has.
 func (h *held) done(step string, intent runbook.IntentBody, response map[string]any, answered bool) error {
-	in, out := intent.Input, response
-	if intent.Service != runbook.WebhookAction { // which has no model
-		op, err := h.Catalog.Operation(intent.Service, intent.Operation)
-		if err != nil {
-			return err
-		}
-		in, _ = logged(op.Input, in).(map[string]any)
-		out, _ = logged(op.Output, out).(map[string]any)
+	var input, output *awsapi.Shape // nil: it is no call of AWS's
+	if op, err := h.Catalog.Operation(intent.Service, intent.Operation); err == nil {
+		input, output = op.Input, op.Output
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	in, _ := logged(input, intent.Input).(map[string]any)
 	ids, err := h.replay.Allow(step, intent.Service, intent.Operation, intent.Account, intent.Region, in)
 	if err == nil && answered {
+		out, _ := logged(output, response).(map[string]any)
 		h.replay.Answered(ids, out)
 	}
 	return err
