@@ -35,6 +35,7 @@ type CallOptions struct {
 	AtMostOnce  bool
 	Credentials aws.CredentialsProvider // nil: the client's
 	Account     string                  // of Credentials, if known
+	Principal   string                  // ARN of whose Credentials they are, if known
 }
 
 // Region sends a call to another Region than the client's.
@@ -45,6 +46,10 @@ func Region(r string) CallOption { return func(o *CallOptions) { o.Region = r } 
 func As(p aws.CredentialsProvider, account string) CallOption {
 	return func(o *CallOptions) { o.Credentials, o.Account = p, account }
 }
+
+// Principal says whose the credentials of As are, by the ARN of a session for one.
+// Calls don't need it: it is for decorators.
+func Principal(arn string) CallOption { return func(o *CallOptions) { o.Principal = arn } }
 
 // MaxAttempts bounds how often a call is sent; 1 is never to repeat it.
 func MaxAttempts(n int) CallOption { return func(o *CallOptions) { o.MaxAttempts = n } }

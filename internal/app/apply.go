@@ -89,6 +89,9 @@ func approve(ctx context.Context, s Streams, o approveOptions, file string) erro
 	if err := ses.isFor(op, plan, o.region); err != nil {
 		return err
 	}
+	if err := ses.content.Operations.CheckEffects(plan); err != nil && !o.reject {
+		return err
+	}
 	by, err := ses.approver(op, o.as)
 	if err != nil {
 		return err

@@ -298,19 +298,21 @@ func (e *exploration) finish(log []knowngood.LogEntry) (*knowngood.Plan, error) 
 	return plan, err
 }
 
+// severity orders the effects.
+var severity = map[knowngood.Effect]int{knowngood.Reversible: 0, knowngood.Disruptive: 1, knowngood.Irreversible: 2}
+
 // risk is the worst of what a run may do that nothing goes wrong in: what the
 // expected path does, and what the ways do that a branch may take instead. A part
 // that puts things back may stop and start again what the expected path does; but
 // what can't be taken back counts wherever it is.
 func risk(p *knowngood.Plan) knowngood.Risk {
-	rank := map[knowngood.Effect]int{knowngood.Reversible: 0, knowngood.Disruptive: 1, knowngood.Irreversible: 2}
 	r := knowngood.Risk{Effect: knowngood.Reversible}
 	for _, part := range p.Parts {
 		for _, c := range part.Calls {
 			if c.Class != knowngood.Write || c.Effect == knowngood.Reversible || part.Recovery && c.Effect != knowngood.Irreversible {
 				continue
 			}
-			if rank[c.Effect] > rank[r.Effect] {
+			if severity[c.Effect] > severity[r.Effect] {
 				r.Effect = c.Effect
 			}
 			why := string(c.Effect) + ": " + callName(c) + " in " + c.Step

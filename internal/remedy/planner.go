@@ -125,18 +125,20 @@ type exploration struct {
 	req     PlanRequest
 	params  knowngood.Params // with seals for secrets
 	secrets []knowngood.Secret
-	parts   map[string]*partBuilder
-	order   []string // of the parts
-	pending []*way
-	paths   int
-	seen    map[string]bool
-	ids     map[string]string // of planned calls, by part, step and template
-	made    map[string]string // by the id of a planned write: the operation that takes it back
-	reads   int
-	writes  int
-	missing []string // why the plan is incomplete
-	pre     []knowngood.Precondition
-	actions map[string]bool // of IAM
+	// sealedReads says that a step's sensitive read has handed out a secret.
+	sealedReads bool
+	parts       map[string]*partBuilder
+	order       []string // of the parts
+	pending     []*way
+	paths       int
+	seen        map[string]bool
+	ids         map[string]string // of planned calls, by part, step and template
+	made        map[string]string // by the id of a planned write: the operation that takes it back
+	reads       int
+	writes      int
+	missing     []string // why the plan is incomplete
+	pre         []knowngood.Precondition
+	actions     map[string]bool // of IAM
 }
 
 type partBuilder struct {
@@ -455,7 +457,7 @@ func (e *exploration) read(w *way, next runbook.Next, op *awsapi.Operation, in m
 		return w.entry(knowngood.EntryOutcome, next, runbook.OutcomeBody{Service: op.Service.Name, Operation: op.Name,
 			Error: &runbook.CallError{Code: answer.Code, Message: answer.Message}})
 	}
-	response, _ = plain(response).(map[string]any)
+	response, _ = plain(e.sealRead(next.Step, op, in, response)).(map[string]any)
 	if err := e.outcome(w, next, op, response, false); err != nil {
 		return err
 	}
@@ -497,7 +499,7 @@ func (e *exploration) assume(w *way, next runbook.Next, op *awsapi.Operation, in
 		if hasPlaceholder(in) {
 			settle(op, in, response)
 		} else if live, err := e.Read(e.ctx, op, in); err == nil {
-			response, _ = plain(live).(map[string]any)
+			response, _ = plain(e.sealRead(next.Step, op, in, live)).(map[string]any)
 		}
 		var err error
 		if body.Outputs, _, err = e.req.Document.Project(next.Step, response); err != nil {

@@ -128,6 +128,12 @@ func (s *scriptCalls) Call(ctx context.Context, service, operation string, in ma
 func (s *scriptCalls) read(ctx context.Context, op *awsapi.Operation, class knowngood.CallClass, account, region string, in map[string]any, opts []awsapi.CallOption) (map[string]any, error) {
 	touched := s.w.overlay.touches(op, in)
 	s.recordAt(s.w, s.step, s.step, account, region, op, class, in, touched || s.assumed)
+	if op.Service.Name == "sts" && op.Name == "AssumeRole" {
+		var err error
+		if in, err = readingOnly(s.Catalog, s.req.Place.Partition, in); err != nil {
+			return nil, err
+		}
+	}
 	if !touched {
 		return s.Read(ctx, op, in, opts...)
 	}

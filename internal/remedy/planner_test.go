@@ -339,10 +339,10 @@ func TestThePlanForABucket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"s3:GetBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock"}; !slices.Equal(plan.Actions, want) {
+	if want := []string{"s3:GetBucketLocation", "s3:GetBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock"}; !slices.Equal(plan.Actions, want) {
 		t.Errorf("IAM actions %v, want %v", plan.Actions, want)
 	}
-	if got := writesOf(plan.Parts[0]); !slices.Equal(got, []string{"PutBucketPublicAccessBlock"}) || plan.Risk.Effect != knowngood.Reversible || len(plan.Parts) != 1 {
+	if got := writesOf(plan.Parts[0]); !slices.Equal(got, []string{"PutBucketPublicAccessBlock"}) || plan.Risk.Effect != knowngood.Reversible || len(plan.Parts) != 2 || !slices.Equal(writesOf(plan.Parts[1]), got) {
 		t.Errorf("writes %v, risk %+v, %d parts", got, plan.Risk, len(plan.Parts))
 	}
 }

@@ -395,7 +395,11 @@ func (r *Remediator) carryOut(ctx context.Context, plan *knowngood.Plan, epoch i
 		return Result{}, err
 	}
 	caller := r.As(plan.Role, plan.RunID, narrowed)
-	values, err := r.unsealed(ctx, plan, caller)
+	key, err := r.Records.DigestKey(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	values, err := r.unsealed(ctx, plan, caller, key)
 	switch {
 	case knowngood.KindOf(err) == knowngood.Refused:
 		return r.refused(ctx, plan, epoch, err)
@@ -403,7 +407,7 @@ func (r *Remediator) carryOut(ctx context.Context, plan *knowngood.Plan, epoch i
 		return Result{}, err
 	}
 	x := &Executor{
-		Catalog: r.Catalog, Operations: r.Content.Operations, Caller: sealed(caller, values), Log: r.Log, Clock: r.Clock, Patience: r.Patience, Effects: r.effects(),
+		Catalog: r.Catalog, Operations: r.Content.Operations, DigestKey: key, Caller: sealed(caller, values), Log: r.Log, Clock: r.Clock, Patience: r.Patience, Effects: r.effects(),
 		Settler: &Settler{Catalog: r.Catalog, Operations: r.Content.Operations, Clock: r.Clock, Consistency: 30 * time.Second, Poll: 3 * time.Second},
 		Decisions: func(context.Context, runbook.ApproveRequest) ([]knowngood.Approval, error) {
 			return decisions, nil

@@ -19,6 +19,7 @@ type Executor struct {
 	Log        runbook.RunLog
 	Clock      knowngood.Clock
 	Settler    *Settler
+	DigestKey  []byte        // of the digests of secrets; nil: what steps read is not sealed
 	Patience   time.Duration // the longest wait that Run sits out; 0: any
 	// Decisions gives the approvals that count for an aws:approve step.
 	Decisions func(ctx context.Context, r runbook.ApproveRequest) ([]knowngood.Approval, error)
@@ -44,7 +45,7 @@ func (x *Executor) Run(ctx context.Context, plan *knowngood.Plan, epoch int64) (
 	if err != nil {
 		return runbook.EndResult{}, err
 	}
-	held := &held{Executor: x, plan: plan, replay: NewReplay(plan)}
+	held := &held{Executor: x, plan: plan, document: d, replay: NewReplay(plan)}
 	if err := held.resume(log); err != nil {
 		return runbook.EndResult{}, err
 	}
@@ -80,6 +81,7 @@ func (x *Executor) Run(ctx context.Context, plan *knowngood.Plan, epoch int64) (
 // one step share one read.
 func (x *Executor) checkPreconditions(ctx context.Context, d *runbook.Document, plan *knowngood.Plan) error {
 	answers := map[string]map[string]any{}
+	h := &held{Executor: x, plan: plan, document: d, replay: NewReplay(plan)}
 	for _, p := range plan.Preconditions {
 		key := p.Step + "\x00" + text(p.Input)
 		response, read := answers[key]
@@ -89,7 +91,14 @@ func (x *Executor) checkPreconditions(ctx context.Context, d *runbook.Document, 
 				return err
 			}
 			input, _ := in.(map[string]any)
-			response, err = x.Caller.Call(ctx, p.Service, p.Operation, input, awsapi.Region(plan.Place.Region))
+			op, err := x.Catalog.Operation(p.Service, p.Operation)
+			if err != nil {
+				return err
+			}
+			response, err = h.send(ctx, op, input, awsapi.Region(plan.Place.Region))
+			if err == nil && classOf(op, input) == knowngood.SensitiveRead {
+				response = h.learn(p.Step, op, response)
+			}
 			var answer *awsapi.Error
 			switch {
 			case err == nil:
@@ -134,8 +143,11 @@ type held struct {
 	plan  *knowngood.Plan
 	wrote bool
 
+	document *runbook.Document
+
 	mu     sync.Mutex
 	replay *Replay
+	opened secrets // that steps have read
 }
 
 // resume tells the replay what the log has done already.
@@ -172,19 +184,16 @@ func (h *held) resume(log []knowngood.LogEntry) error {
 
 // done tells the replay of a write that the log has.
 func (h *held) done(step string, intent runbook.IntentBody, response map[string]any, answered bool) error {
-	in, out := intent.Input, response
-	if intent.Service != runbook.WebhookAction { // which has no model
-		op, err := h.Catalog.Operation(intent.Service, intent.Operation)
-		if err != nil {
-			return err
-		}
-		in, _ = logged(op.Input, in).(map[string]any)
-		out, _ = logged(op.Output, out).(map[string]any)
+	var input, output *awsapi.Shape // nil: it is no call of AWS's
+	if op, err := h.Catalog.Operation(intent.Service, intent.Operation); err == nil {
+		input, output = op.Input, op.Output
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	in, _ := logged(input, intent.Input).(map[string]any)
 	ids, err := h.replay.Allow(step, intent.Service, intent.Operation, intent.Account, intent.Region, in)
 	if err == nil && answered {
+		out, _ := logged(output, response).(map[string]any)
 		h.replay.Answered(ids, out)
 	}
 	return err
@@ -215,7 +224,7 @@ func (h *held) Call(ctx context.Context, service, operation string, in map[strin
 	opts = append([]awsapi.CallOption{awsapi.Region(h.plan.Place.Region)}, opts...)
 	class := classOf(op, in)
 	if class == knowngood.Read {
-		return h.Caller.Call(ctx, op.Service.Name, op.Name, in, opts...)
+		return h.send(ctx, op, in, opts...)
 	}
 	region := awsapi.Options(opts...).Region
 	if region == "" {
@@ -233,7 +242,11 @@ func (h *held) Call(ctx context.Context, service, operation string, in map[strin
 		if err != nil {
 			return nil, err
 		}
-		return h.Caller.Call(ctx, op.Service.Name, op.Name, in, opts...)
+		out, err := h.send(ctx, op, in, opts...)
+		if err != nil {
+			return nil, err
+		}
+		return h.learn(step, op, out), nil
 	}
 	h.mu.Lock()
 	ids, err := h.replay.Allow(step, op.Service.Name, op.Name, account, region, in)
@@ -244,7 +257,7 @@ func (h *held) Call(ctx context.Context, service, operation string, in map[strin
 	if !h.Operations[op.Service.Name+":"+op.Name].repeatable() {
 		opts = append(opts, awsapi.AtMostOnce())
 	}
-	out, err := h.Caller.Call(ctx, op.Service.Name, op.Name, in, opts...)
+	out, err := h.send(ctx, op, in, opts...)
 	if err == nil {
 		h.answered(ids, out)
 	}
@@ -266,6 +279,10 @@ type heldSettler struct {
 
 // Settle implements runbook.Settler.
 func (s heldSettler) Settle(ctx context.Context, caller awsapi.Caller, runID string, intent runbook.IntentBody) (runbook.Settlement, error) {
+	caller, why := s.held.callerOf(ctx, caller, intent)
+	if caller == nil {
+		return runbook.Settlement{Reason: why}, nil
+	}
 	got, err := s.Settler.Settle(ctx, caller, runID, intent)
 	if err != nil || !got.Known || got.Error != nil {
 		return got, err

@@ -302,7 +302,7 @@ func holds(v any, secret string) bool {
 
 // blind refuses a branch that hangs on a secret: whoever decides it sees the seal.
 func (e *exploration) blind(w *way, next runbook.Next) error {
-	if len(e.secrets) == 0 {
+	if len(e.secrets) == 0 && !e.sealedReads {
 		return nil
 	}
 	for _, used := range next.Branch.Uses {
@@ -320,19 +320,13 @@ func (e *exploration) blind(w *way, next runbook.Next) error {
 // unsealed gives the values of a plan's secrets: those that are given, the others
 // read again with the run's own role. One that is missing is an error of kind Usage;
 // one that is another than when the plan was made, of kind Refused.
-func (r *Remediator) unsealed(ctx context.Context, plan *knowngood.Plan, caller awsapi.Caller) (secrets, error) {
-	if len(plan.Secrets) == 0 {
-		return nil, nil
-	}
-	key, err := r.Records.DigestKey(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (r *Remediator) unsealed(ctx context.Context, plan *knowngood.Plan, caller awsapi.Caller, key []byte) (secrets, error) {
 	op := "apply plan " + plan.Hash[:12]
 	var out secrets
 	for _, s := range plan.Secrets {
 		store, name, stored := strings.Cut(s.From, ":")
 		value, given := r.Secrets[s.Parameter]
+		var err error
 		switch {
 		case stored:
 			value, err = runbook.StoredSecret{Parameter: s.Parameter, Store: store, Name: name}.Value(ctx, caller, awsapi.Region(plan.Place.Region))

@@ -90,14 +90,19 @@ func (v *vault) kept(name string) any {
 	return v.do("ssm", "GetParameter", map[string]any{"Name": name, "WithDecryption": true})["Parameter"].(map[string]any)["Value"]
 }
 
-// nowhere says that a secret is in no file of the store, and in no plan.
 func (v *vault) nowhere(secret string, p *knowngood.Plan) {
+	v.t.Helper()
+	v.nowhereBut(secret, "⟦secret Password ", p)
+}
+
+// nowhereBut says that a secret is in no file of the store, and in no plan.
+func (v *vault) nowhereBut(secret, seal string, p *knowngood.Plan) {
 	v.t.Helper()
 	raw, err := EncodePlan(p)
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	if !bytes.Contains(raw, []byte("⟦secret Password ")) || bytes.Contains(raw, []byte(secret)) {
+	if !bytes.Contains(raw, []byte(seal)) || bytes.Contains(raw, []byte(secret)) {
 		v.t.Errorf("the plan has the secret, or no seal: %s", raw)
 	}
 	files, err := os.ReadDir(v.dir)
@@ -110,7 +115,7 @@ func (v *vault) nowhere(secret string, p *knowngood.Plan) {
 		if err != nil {
 			v.t.Fatal(err)
 		}
-		sealedIn = sealedIn || bytes.Contains(raw, []byte("⟦secret Password "))
+		sealedIn = sealedIn || bytes.Contains(raw, []byte(seal))
 		if bytes.Contains(raw, []byte(secret)) {
 			v.t.Errorf("%s has the secret", f.Name())
 		}
@@ -320,4 +325,60 @@ mainSteps:
 		t.Fatalf("%+v, %v, kept %v", r, err, v.kept("db"))
 	}
 	v.nowhere(hunter2, p)
+}
+
+// What a step's sensitive read hands out is in no plan and no log, and is read again
+// where the process that read it is gone.
+func TestWhatAStepReadsIsSealed(t *testing.T) {
+	v := newVault(t, `schemaVersion: '0.3'
+parameters:
+  Password: {type: String, default: ''}
+  Name: {type: String}
+mainSteps:
+  - name: Open
+    action: aws:executeAwsApi
+    inputs: {Service: ssm, Api: GetParameter, Name: /pw, WithDecryption: true}
+    outputs: [{Name: Value, Selector: $.Parameter.Value, Type: String}]
+  - name: First
+    action: aws:executeAwsApi
+    inputs: {Service: ssm, Api: PutParameter, Name: '{{ Name }}-1', Type: SecureString, Overwrite: true, Value: '{{ Open.Value }}'}
+  - name: Wait
+    action: aws:sleep
+    inputs: {Duration: PT1H}
+  - name: Keep
+    action: aws:executeAwsApi
+    inputs: {Service: ssm, Api: PutParameter, Name: '{{ Name }}', Type: SecureString, Overwrite: true, Value: '{{ Open.Value }}!'}
+`)
+	put := func(value string) {
+		v.do("ssm", "PutParameter", map[string]any{"Name": "/pw", "Type": "SecureString", "Value": value, "Overwrite": true})
+	}
+	put(hunter2)
+	if p, err := v.plan(""); knowngood.KindOf(err) != knowngood.Refused {
+		t.Fatalf("a sensitive read that no entry allows: %v, %v", p, err)
+	}
+	v.book.Entry.SensitiveReads = []string{"ssm:GetParameter"}
+	p, drifted := v.mustPlan(""), v.mustPlan("")
+	v.Patience = time.Minute
+	if r, err := v.carryOut(p); err != nil || r.State != knowngood.RunWaiting {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	v.clock.Advance(2 * time.Hour)
+	if r, err := v.carryOut(p); err != nil || r.State != knowngood.RunSuccess || v.kept("db") != hunter2+"!" {
+		t.Fatalf("%+v, %v, kept %v", r, err, v.kept("db"))
+	}
+	put("another secret")
+	if _, err := v.carryOut(drifted); knowngood.KindOf(err) != knowngood.Refused || strings.Contains(err.Error(), "another secret") {
+		t.Errorf("with another secret: %v", err)
+	}
+	put(hunter2)
+	changed := v.mustPlan("")
+	if r, err := v.carryOut(changed); err != nil || r.State != knowngood.RunWaiting {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	put("another secret")
+	v.clock.Advance(2 * time.Hour)
+	if r, err := v.carryOut(changed); err != nil || r.State != knowngood.RunFailed || !strings.Contains(r.Message, "is not the one that the step read") {
+		t.Errorf("changed while the run waits: %+v, %v", r, err)
+	}
+	v.nowhereBut(hunter2, "⟦secret Open.Parameter.Value ", p)
 }

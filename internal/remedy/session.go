@@ -49,6 +49,18 @@ func toReads(book *Runbook, given knowngood.Params, catalog *awsapi.Catalog, par
 	return s.reading(partition)
 }
 
+// readingOnly is an input of AssumeRole for a session that may only read: whatever a
+// script assumes while it is planned. A session policy of its own gives way.
+func readingOnly(catalog *awsapi.Catalog, partition string, in map[string]any) (map[string]any, error) {
+	n, err := newSession(catalog).reading(partition)
+	if err != nil {
+		return nil, err
+	}
+	out := maps.Clone(in)
+	out["Policy"], out["PolicyArns"] = n.Policy, []any{map[string]any{"arn": n.Managed[0]}}
+	return out, nil
+}
+
 // toPlan is what a run narrows its plan's role to: the actions of the plan's calls,
 // those that they may need besides, and of the reads by which its writes are
 // settled. A role is passed on only if the plan says which.
@@ -91,7 +103,7 @@ func toPlan(plan *knowngood.Plan, catalog *awsapi.Catalog, table Operations) (Na
 }
 
 func hasScript(d *runbook.Document) bool {
-	return slices.ContainsFunc(d.Steps(), func(s *runbook.Step) bool { return s.Action == "aws:executeScript" })
+	return slices.ContainsFunc(d.Steps(), func(s *runbook.Step) bool { return s.Action == scriptAction })
 }
 
 // session is what a session of a role is to be allowed.
@@ -142,7 +154,7 @@ func (s *session) need(op *awsapi.Operation, in map[string]any) {
 func (s *session) call(c knowngood.Call, table Operations) error {
 	op, err := s.catalog.Operation(c.Service, c.Operation)
 	if err != nil {
-		return err
+		return nil // it is no call of AWS's, and needs no leave
 	}
 	in, _ := c.Input.(map[string]any)
 	s.need(op, in)

@@ -178,6 +178,77 @@ func TestWhatACallMayNeedBesidesIsAllowed(t *testing.T) {
 	}
 }
 
+// With a script the planning role has what ReadOnlyAccess allows, without the
+// secrets in it, and what the entry allows.
+func TestARoleThatPlansAScriptMayReadOnly(t *testing.T) {
+	e := newEstate(t)
+	e.mayDoAll()
+	volume := e.attach("", nil)
+	d, err := runbook.Parse("test.yaml", []byte(oneScript))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := toReads(&Runbook{Document: d, Entry: Entry{SensitiveReads: []string{"sqs:ReceiveMessage", "kms:Decrypt"}}}, nil, e.catalog, "aws-cn")
+	if err != nil || !slices.Equal(n.Managed, []string{"arn:aws-cn:iam::aws:policy/ReadOnlyAccess"}) || len(n.Policy) > iampolicy.SessionPolicySize {
+		t.Fatalf("%+v, %v", n, err)
+	}
+	policy, err := iampolicy.Parse(n.Policy, iampolicy.Identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := policy.Statements[len(policy.Statements)-1]
+	if last.Effect != iampolicy.Deny || !slices.Contains(last.Actions, "sts:GetSessionToken") || !strings.Contains(n.Policy, `"Action":"kms:Decrypt"`) || !slices.Contains(last.Actions, "sqs:ReceiveMessage") {
+		t.Errorf("%s", n.Policy)
+	}
+	n.Managed[0] = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+	caller := e.fixing(n)
+	queue := e.do("sqs", "CreateQueue", map[string]any{"QueueName": "q"})["QueueUrl"]
+	for operation, allowed := range map[string]bool{"ec2:DescribeVolumes": true, "s3:ListBuckets": true, "iam:ListUsers": true, "ec2:DeleteVolume": false, "sqs:ReceiveMessage": false} {
+		service, name, _ := strings.Cut(operation, ":")
+		in := map[string]any{}
+		if operation == "ec2:DeleteVolume" {
+			in["VolumeId"] = volume
+		} else if service == "sqs" {
+			in["QueueUrl"] = queue
+		}
+		_, err := caller.Call(t.Context(), service, name, in)
+		if denied := err != nil && strings.Contains(err.Error(), "not authorized"); denied == allowed || err != nil && allowed {
+			t.Errorf("%s: %v", operation, err)
+		}
+	}
+}
+
+// The list of secrets in ReadOnlyAccess is of sensitive reads, each once, in order.
+func TestSecretsInReadOnlyAccess(t *testing.T) {
+	e := newEstate(t)
+	if !slices.IsSorted(readOnlySecrets) || len(slices.Compact(slices.Clone(readOnlySecrets))) != len(readOnlySecrets) {
+		t.Error("the list is not in order")
+	}
+	sensitive := map[string]bool{}
+	for _, name := range e.catalog.Services() {
+		service, err := e.catalog.Service(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range service.Operations() {
+			op, err := service.Operation(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if op.Class() == awsapi.SensitiveRead {
+				for _, a := range op.IAMActions(nil) {
+					sensitive[a] = true
+				}
+			}
+		}
+	}
+	for _, a := range readOnlySecrets {
+		if !sensitive[a] {
+			t.Errorf("%s is of no sensitive read", a)
+		}
+	}
+}
+
 func TestARoleIsPassedOnOnlyIfThePlanSaysWhich(t *testing.T) {
 	e := newEstate(t)
 	s := newSession(e.catalog)

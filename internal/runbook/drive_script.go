@@ -73,7 +73,7 @@ func (c *scriptCaller) write(ctx context.Context, call CallRequest, opts []awsap
 	input, _ := plain(call.Input).(map[string]any)
 	place := d.m.start.Place
 	to := awsapi.Options(opts...)
-	intent := IntentBody{Service: call.Service, Operation: call.Operation, Account: or(to.Account, place.Account), Region: or(to.Region, place.Region), Role: d.m.start.Role, Input: input}
+	intent := IntentBody{Service: call.Service, Operation: call.Operation, Account: or(to.Account, place.Account), Region: or(to.Region, place.Region), Role: or(to.Principal, d.m.start.Role), Input: input}
 	if c.nth <= len(d.m.written) {
 		return c.answerEarlier(intent)
 	}

@@ -35,13 +35,15 @@ type StepStartedBody struct {
 
 // IntentBody is the body of an intent entry: a write that is about to be sent.
 type IntentBody struct {
-	CallID    string         `json:"callId,omitempty"` // of the plan's call
-	Service   string         `json:"service"`
-	Operation string         `json:"operation"`
-	Account   string         `json:"account,omitempty"`
-	Region    string         `json:"region,omitempty"`
-	Role      string         `json:"role,omitempty"`
-	Input     map[string]any `json:"input"` // as it is sent, tokens and tags included
+	CallID    string `json:"callId,omitempty"` // of the plan's call
+	Service   string `json:"service"`
+	Operation string `json:"operation"`
+	Account   string `json:"account,omitempty"`
+	Region    string `json:"region,omitempty"`
+	// Role is whose credentials it is made with: the run's role, or the ARN of a
+	// session that the step's script has of another.
+	Role  string         `json:"role,omitempty"`
+	Input map[string]any `json:"input"` // as it is sent, tokens and tags included
 }
 
 // CallError is a call's failure as the log keeps it.

@@ -68,7 +68,7 @@ func (p *proxy) send(req *awsapi.ServerRequest, t *token) (map[string]any, error
 	}
 	opts := []awsapi.CallOption{awsapi.Region(region)}
 	if t != nil && t.credentials != nil {
-		opts = append(opts, t.credentials)
+		opts = append(opts, t.credentials, awsapi.Principal(t.principal))
 	}
 	ctx := p.reads
 	if req.Operation.Class() == awsapi.Write {

@@ -14,6 +14,7 @@ import (
 type token struct {
 	keyID, secret, session string
 	account                string            // of the credentials; "": the run's
+	principal              string            // ARN of whose they are; "": the run's
 	credentials            awsapi.CallOption // nil: the run's own
 }
 
@@ -62,15 +63,15 @@ func (t *tokens) swap(service string, out map[string]any, by *token) (map[string
 	if keyID == "" || secret == "" {
 		return out, nil
 	}
-	account := ""
+	account, principal := "", ""
 	if by != nil {
-		account = by.account
+		account, principal = by.account, by.principal
 	}
 	for _, member := range []string{"AssumedRoleUser", "FederatedUser"} {
 		if who, ok := out[member].(map[string]any); ok {
 			arn, _ := who["Arn"].(string)
 			if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
-				account = parts[4]
+				account, principal = parts[4], arn
 			}
 		}
 	}
@@ -78,7 +79,7 @@ func (t *tokens) swap(service string, out map[string]any, by *token) (map[string
 	if err != nil {
 		return nil, err
 	}
-	n.account = account
+	n.account, n.principal = account, principal
 	out, c = maps.Clone(out), maps.Clone(c)
 	c["AccessKeyId"], c["SecretAccessKey"], c["SessionToken"] = n.keyID, n.secret, n.session
 	out["Credentials"] = c

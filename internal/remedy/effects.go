@@ -1,0 +1,59 @@
+package remedy
+
+import (
+	"github.com/knowngood/knowngood"
+)
+
+// CheckEffects says whether a plan understates what its writes do, by the table: who
+// approves a plan relies on that, and anybody can write a file. Kind Refused.
+func (o Operations) CheckEffects(p *knowngood.Plan) error {
+	calls := map[string]knowngood.Call{}
+	for _, part := range p.Parts {
+		for _, c := range part.Calls {
+			calls[c.ID] = c
+		}
+	}
+	op := "check the plan " + p.Hash[:min(12, len(p.Hash))]
+	for _, part := range p.Parts {
+		for _, c := range part.Calls {
+			if c.Class != knowngood.Write {
+				continue
+			}
+			effect := knowngood.Irreversible
+			if row, known := o[c.Service+":"+c.Operation]; known {
+				effect = row.Effect
+			}
+			if effect == knowngood.Irreversible && o.undoes(c, calls) {
+				effect = knowngood.Reversible
+			}
+			if severity[c.Effect] < severity[effect] || c.Effect == "" {
+				return knowngood.E(knowngood.Refused, op, "it says that %s:%s in the step %s is %s, and it is %s", c.Service, c.Operation, c.Step, c.Effect, effect).WithHint("make it again")
+			}
+		}
+	}
+	if is := risk(p).Effect; p.Risk.Effect != is {
+		return knowngood.E(knowngood.Refused, op, "it says that it is %s, and it is %s", p.Risk.Effect, is).WithHint("make it again")
+	}
+	return nil
+}
+
+// undoes is ownWork, of a planned call.
+func (o Operations) undoes(c knowngood.Call, calls map[string]knowngood.Call) bool {
+	in, _ := c.Input.(map[string]any)
+	names := 0
+	for member, v := range in {
+		if !namesResource(member) {
+			continue
+		}
+		names++
+		template, _ := v.(map[string]any)
+		key, arg, _ := special(template)
+		made, _ := arg.(map[string]any)
+		from, _ := made["from"].(string)
+		by := calls[from]
+		if key != refKey || made["path"] != member || o[by.Service+":"+by.Operation].Inverse != c.Service+":"+c.Operation {
+			return false
+		}
+	}
+	return names > 0
+}
