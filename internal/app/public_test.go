@@ -90,7 +90,7 @@ func publicProject(t *testing.T, documents, trials string) {
 			tried[trial] = true
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				d := &publicDocument{name: name, lacks: lacking(t, c, file)}
+				d := &publicDocument{name: name, lacks: lacking(t, c, file, dir)}
 				defer func() {
 					d.failed = t.Failed()
 					mu.Lock()
@@ -218,9 +218,9 @@ func tabulate(t *testing.T, results []*publicDocument) {
 }
 
 // lacking gives what a document does that the sandbox can't: calls, as
-// service:Operation, and other documents. What its scripts call is taken from their
+// service:Operation, and the documents that it executes and that are not beside it. What its scripts call is taken from their
 // text: the services and the methods that it names.
-func lacking(t *testing.T, c *awsapi.Catalog, file string) (out []string) {
+func lacking(t *testing.T, c *awsapi.Catalog, file, beside string) (out []string) {
 	t.Helper()
 	raw, err := os.ReadFile(file)
 	if err != nil {
@@ -241,11 +241,36 @@ func lacking(t *testing.T, c *awsapi.Catalog, file string) (out []string) {
 	for _, script := range scriptsIn(tree) {
 		calls = append(calls, scriptCalls(t, c, script)...)
 	}
+	for _, name := range executedIn(tree) {
+		if _, err := os.Stat(filepath.Join(beside, name+".yaml")); err != nil {
+			out = append(out, "the document "+name)
+		}
+	}
 	slices.Sort(calls)
 	simulated := sandbox.Simulated()
 	for _, call := range slices.Compact(calls) {
 		if !slices.Contains(simulated, call) {
 			out = append(out, call)
+		}
+	}
+	return out
+}
+
+// executedIn gives the names of the documents that a document executes.
+func executedIn(v any) (out []string) {
+	switch v := v.(type) {
+	case map[string]any:
+		if inputs, ok := v["inputs"].(map[string]any); ok && v["action"] == "aws:executeAutomation" {
+			if name, ok := inputs["DocumentName"].(string); ok {
+				out = append(out, name)
+			}
+		}
+		for _, e := range v {
+			out = append(out, executedIn(e)...)
+		}
+	case []any:
+		for _, e := range v {
+			out = append(out, executedIn(e)...)
 		}
 	}
 	return out

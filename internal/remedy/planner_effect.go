@@ -72,12 +72,13 @@ func standIn(s *awsapi.Shape, v any) any {
 }
 
 // mustBeSeen are members that the models mark sensitive and that who approves has
-// to see: what a command does on an instance, what a function is given. They are
-// in the plan's document in clear as well.
+// to see: what a command does on an instance, what a function is given, by which key
+// is encrypted. They are in the plan's document, or on the resource, in clear as well.
 var mustBeSeen = map[string][]string{
 	"ssm:SendCommand":              {"Parameters"},
 	"lambda:Invoke":                {"Payload"},
 	"stepfunctions:StartExecution": {"input"},
+	"s3:PutBucketEncryption":       {"ServerSideEncryptionConfiguration.Rules[0].ApplyServerSideEncryptionByDefault.KMSMasterKeyID"}, // an id; a bucket has one rule
 }
 
 // forkCancel follows what a cancel request does to a step, into a part.

@@ -26,6 +26,9 @@ func sensitiveMember(s *awsapi.Shape, v any, path string) (string, any) {
 	if s == nil || v == nil {
 		return "", nil
 	}
+	if list, ok := v.([]any); ok && len(list) == 0 {
+		return "", nil // says nothing
+	}
 	if s.Is(awsapi.Sensitive) && inClear(v) {
 		return path, v
 	}

@@ -101,6 +101,10 @@ func createReplicationGroup(c *call) (map[string]any, error) {
 		}
 		failover = "enabled"
 	}
+	alone, err := c.catalog.Operation("elasticache", "CreateCacheCluster")
+	if err != nil {
+		return nil, err
+	}
 	groups, members := []any{}, []any{}
 	for g := range shards {
 		list := []any{}
@@ -109,7 +113,7 @@ func createReplicationGroup(c *call) (map[string]any, error) {
 			if mode == "enabled" {
 				cluster = fmt.Sprintf("%s-%04d-%03d", id, g+1, n+1)
 			}
-			c.newCacheCluster(cluster, described(c.operation.Input, c.in).with(structure{"ReplicationGroupId": id}))
+			c.newCacheCluster(cluster, described(alone.Output.Member("CacheCluster").Shape, c.in).with(structure{"ReplicationGroupId": id}))
 			role := "replica"
 			if n == 0 {
 				role = "primary"

@@ -116,7 +116,7 @@ func modifyDBCluster(c *call) (map[string]any, error) {
 		r.forget(start)
 		become(r, c.now, structure{"PendingModifiedValues": object(pending)})
 		become(r, start, structure{"Status": "modifying"})
-		become(r, start.Add(dbChange), later.with(structure{"Status": "available", "PendingModifiedValues": nil}))
+		become(r, start.Add(dbChange), later.with(structure{"Status": "available", "PendingModifiedValues": object{}}))
 	}
 	v, _ = r.as(c.now)
 	return object{"DBCluster": object(v)}, nil

@@ -9,7 +9,10 @@ import (
 )
 
 // unlisted are values that AWS documents and its models lack.
-var unlisted = map[string]bool{"PlatformValues windows": true, "PermissionsBoundaryAttachmentType Policy": true}
+var unlisted = map[string]bool{
+	// The API answers in small letters. Source: AWS CLI Command Reference, "describe-vpc-endpoints".
+	"State pending": true, "State available": true,
+	"PlatformValues windows": true, "PermissionsBoundaryAttachmentType Policy": true}
 
 // misfits are the places where an answer isn't what the model says: members that
 // it has not, values of other types or outside of an enumeration.
