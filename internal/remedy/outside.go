@@ -3,6 +3,7 @@ package remedy
 import (
 	"context"
 	"encoding/base64"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,9 +27,11 @@ func (e *exploration) hosts() []string {
 func (s *scriptCalls) outside(method string, in map[string]any) map[string]any {
 	s.nth++
 	mark := runbook.ScriptStep(s.step, s.nth)
-	in, _ = plain(in).(map[string]any)
-	template := toTemplate(in)
+	in, _ = unescaped(plain(in)).(map[string]any) // plain has made a copy
 	address, _ := in["url"].(string)
+	address = inURL.Replace(address)
+	in["url"] = address
+	template := toTemplate(in)
 	s.incomplete("what %s %s answers the script %s is known only when it is run", method, printable(address), s.step)
 	key := strings.Join([]string{s.w.part.name, mark, runbook.OutsideService, method, text(template)}, "\x00")
 	if _, ok := s.ids[key]; !ok {
@@ -40,6 +43,9 @@ func (s *scriptCalls) outside(method string, in map[string]any) map[string]any {
 	s.assumed = true
 	return map[string]any{"status": int64(200), "header": map[string]any{"Content-Type": []any{"application/json"}}, "body": base64.StdEncoding.EncodeToString([]byte("{}"))}
 }
+
+// inURL undoes what a URL does to placeholders.
+var inURL = strings.NewReplacer(url.PathEscape(refOpen), refOpen, url.PathEscape(refSplit), refSplit, url.PathEscape(refClose), refClose)
 
 // printable is a text without what stands for values that only a run will bring.
 func printable(s string) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -35,7 +36,7 @@ func (p *posting) RunScript(ctx context.Context, r runbook.ScriptRequest) (runbo
 	if body == nil {
 		body = map[string]any{"snapshot": made["SnapshotId"], "n": int64(1)}
 	}
-	in := map[string]any{"url": "https://hooks.example.com/a", "body": body}
+	in := map[string]any{"url": "https://hooks.example.com/a?of=" + url.QueryEscape(made["SnapshotId"].(string)), "body": body}
 	for range max(p.times, 1) {
 		out, err := r.Caller.Call(runbook.WithSend(ctx, func(context.Context) (map[string]any, error) {
 			*p.sent = append(*p.sent, text(in))
@@ -98,17 +99,17 @@ func TestARequestToAnotherHostIsAPlannedWrite(t *testing.T) {
 	calls := plan.Parts[0].Calls
 	post := calls[len(calls)-1]
 	if post.Service != runbook.OutsideService || post.Operation != "POST" || post.Class != knowngood.Write || post.Effect != knowngood.Irreversible || plan.Risk.Effect != knowngood.Irreversible ||
-		text(post.Input) != `{"body":{"n":1,"snapshot":{"$ref":{"from":"w1","path":"SnapshotId"}}},"url":"https://hooks.example.com/a"}` {
+		text(post.Input) != `{"body":{"n":1,"snapshot":{"$ref":{"from":"w1","path":"SnapshotId"}}},"url":{"$text":["https://hooks.example.com/a?of=",{"$ref":{"from":"w1","path":"SnapshotId"}}]}}` {
 		t.Errorf("planned %+v", post)
 	}
-	if want := "what POST https://hooks.example.com/a answers the script Work is known only when it is run"; !slices.Contains(plan.Incomplete, want) {
+	if want := "what POST https://hooks.example.com/a?of=(w1 SnapshotId) answers the script Work is known only when it is run"; !slices.Contains(plan.Incomplete, want) {
 		t.Errorf("incomplete: %v, wanted %s", plan.Incomplete, want)
 	}
 	if !slices.Equal(plan.Hosts, []string{"hooks.example.com:443"}) {
 		t.Errorf("hosts: %v", plan.Hosts)
 	}
 	p := &posting{sent: &sent}
-	if end := e.applyPosting(plan, p); end.State != knowngood.RunSuccess || len(sent) != 1 || !slices.Equal(p.hosts, plan.Hosts) || !strings.Contains(sent[0], `"snapshot":"snap-`) {
+	if end := e.applyPosting(plan, p); end.State != knowngood.RunSuccess || len(sent) != 1 || !slices.Equal(p.hosts, plan.Hosts) || !strings.Contains(sent[0], `"snapshot":"snap-`) || !strings.Contains(sent[0], "a?of=snap-") {
 		t.Errorf("%+v, sent %v to %v", end, sent, p.hosts)
 	}
 	changed := *plan

@@ -299,7 +299,7 @@ def handler(e, c):
 		"interfaces": []any{"lo"}, "connect loopback": "403", "connect host": "403", "connect other port": "403", "connect look-alike": "403", "unix": "refused: FileNotFoundError",
 		"home": "refused: FileNotFoundError", "work": "refused: FileNotFoundError", "shadow": "refused: FileNotFoundError", "write": "refused: OSError", "write own": "refused: PermissionError", "chmod": "refused: OSError",
 		"tmp": "1", "unshare": int64(-1), "mount": int64(-1), "setns": "refused: PermissionError", "kill init": "refused: PermissionError", "capabilities": []any{zero, zero, zero, zero, "1"},
-		"descriptors": []any{"pipe", "pipe", "pipe", "pipe"},
+		"descriptors": []any{"/dev/null", "pipe", "pipe", "pipe"},
 	} {
 		g := got[what]
 		if jsonText(t, g) != jsonText(t, want) && !oneOf(what, g) {
