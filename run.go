@@ -55,6 +55,15 @@ type Run struct {
 	Updated  time.Time   `json:"updated"`
 }
 
+// Worker is a process that works on runs that are due.
+type Worker struct {
+	Owner   string `json:"owner"` // as in leases
+	Account string `json:"account"`
+	// Governance is a digest of what the worker verifies the runs of findings by.
+	Governance string    `json:"governance"`
+	Until      time.Time `json:"until"` // it is there until then, and says so again before
+}
+
 // RunQuery asks for runs. What is zero does not count.
 type RunQuery struct {
 	States   []RunState

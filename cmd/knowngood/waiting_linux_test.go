@@ -16,19 +16,6 @@ import (
 	"github.com/knowngood/knowngood/internal/store/sqlite"
 )
 
-const waitingBook = `schemaVersion: '0.3'
-parameters:
-  Name: {type: String}
-mainSteps:
-- name: Ask
-  action: aws:approve
-  timeoutSeconds: 604800
-  inputs: {Approvers: ['ann'], Message: 'May {{ Name }} go on?'}
-- name: Look
-  action: aws:executeAwsApi
-  inputs: {Service: sts, Api: GetCallerIdentity}
-`
-
 // What runs that wait may cost a worker, and how soon all of them must be there again
 // after it was killed.
 const (

@@ -160,6 +160,7 @@ type applyOptions struct {
 	governanceOptions
 	attachmentOptions
 	secrets secretOptions
+	here    bool
 	output  string
 }
 
@@ -171,7 +172,11 @@ func newApply(s Streams) *cobra.Command {
 moved. A plan of a finding is verified: its resource is read afresh and judged by
 its rule again. Interrupt it, or kill it, and the same command goes on. PLAN is the
 plan's file, or the id of its run, which has the plan too. Secrets that the plan was
-given and that are in no store are given again with --secret.`,
+given and that are in no store are given again with --secret.
+
+Where "runs work" works on this account's runs by the same rules, the run is left to it,
+and its log is followed; --here, --secret and --attachments carry it out in this process
+all the same.`,
 		Args: takes(cobra.ExactArgs(1), "one argument, a plan's file or the id of a run"),
 		RunE: func(cmd *cobra.Command, args []string) error { return apply(cmd.Context(), s, o, args[0]) },
 	}
@@ -180,6 +185,7 @@ given and that are in no store are given again with --secret.`,
 	o.attachmentOptions.register(cmd)
 	o.secrets.register(cmd)
 	registerOutput(cmd, &o.output)
+	cmd.Flags().BoolVar(&o.here, "here", false, "carry it out in this process, whether or not a worker is there")
 	return cmd
 }
 
@@ -262,9 +268,22 @@ func apply(ctx context.Context, s Streams, o applyOptions, name string) error {
 	p := newProgress(s.Err, "run "+plan.RunID+"; if it is interrupted, the same command goes on", entry.Stages)
 	r := ses.remediator(g, p.entry)
 	r.Secrets = secrets
-	result, err := r.Apply(ctx, plan, decisions, knowngood.Retry{})
+	c, err := ses.carrier(r, o)
+	if err != nil {
+		return err
+	}
+	worker, err := c.worker(ctx, plan)
+	if err != nil {
+		return err
+	}
+	if worker != "" {
+		p.title = "run " + plan.RunID + " is with the worker " + worker + ", which goes on with it if this is interrupted"
+	}
+	result, err := c.apply(ctx, plan, decisions, worker)
 	p.done()
 	switch {
+	case err != nil && ctx.Err() != nil && worker != "":
+		return knowngood.E(knowngood.Interrupted, op, "interrupted; the worker %s goes on with the run", worker).WithHint("knowngood runs show %s tells how it stands, knowngood runs cancel %s stops it", plan.RunID, plan.RunID)
 	case err != nil && ctx.Err() != nil:
 		return knowngood.E(knowngood.Interrupted, op, "interrupted; what is done is in the log").WithHint("knowngood apply %s goes on where it stopped", name)
 	case knowngood.KindOf(err) == knowngood.Waiting:

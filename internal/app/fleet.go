@@ -351,7 +351,12 @@ func applyFleet(ctx context.Context, s Streams, o applyOptions, secrets map[stri
 	op := "apply " + file
 	r := ses.remediator(g, nil)
 	r.Secrets = secrets
+	c, err := ses.carrier(r, o)
+	if err != nil {
+		return err
+	}
 	var mu sync.Mutex
+	with := "" // a worker that runs were left to
 	told := func(t remedy.FleetTarget, result remedy.Result, err error) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -370,8 +375,23 @@ func applyFleet(ctx context.Context, s Streams, o applyOptions, secrets map[stri
 		if err != nil {
 			return remedy.Result{}, err
 		}
-		return r.Apply(ctx, plan, decisions, knowngood.Retry{})
+		worker, err := c.worker(ctx, plan)
+		if err != nil {
+			return remedy.Result{}, err
+		}
+		if worker != "" {
+			mu.Lock()
+			if with == "" {
+				fmt.Fprintf(s.Err, "the runs are with the worker %s\n", worker)
+			}
+			with = worker
+			mu.Unlock()
+		}
+		return c.apply(ctx, plan, decisions, worker)
 	}, told)
+	if err != nil && with != "" {
+		return knowngood.E(knowngood.Interrupted, op, "interrupted; the worker %s goes on with the runs that have begun: %d succeeded, %d failed", with, result.Succeeded, result.Failed).WithHint("knowngood apply %s goes on with the others", file)
+	}
 	if err != nil {
 		return knowngood.E(knowngood.Interrupted, op, "interrupted: %d succeeded, %d failed, %d not begun", result.Succeeded, result.Failed, result.NotBegun).WithHint("knowngood apply %s goes on where it stopped", file)
 	}

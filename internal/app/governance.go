@@ -89,10 +89,7 @@ func (o governanceOptions) load(place knowngood.Place) (*governance, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &governance{remediations: map[string]template.RemediationConfiguration{}, members: map[string][]string{}}
-	for _, f := range files {
-		g.regional = g.regional || bytes.Contains(f.data, []byte("AWS::Region"))
-	}
+	g := &governance{remediations: map[string]template.RemediationConfiguration{}, members: map[string][]string{}, regional: regional(files)}
 	m := merger{g: g, lib: lib, first: map[string]bound{}}
 	for _, u := range loaded {
 		for _, t := range u.all {
@@ -114,6 +111,11 @@ func (o governanceOptions) load(place knowngood.Place) (*governance, error) {
 	}
 	g.rules, err = rule.NewSet(append(m.active, unasked...))
 	return g, err
+}
+
+// regional says whether one of the templates names its Region.
+func regional(files []templateFile) bool {
+	return slices.ContainsFunc(files, func(f templateFile) bool { return bytes.Contains(f.data, []byte("AWS::Region")) })
 }
 
 // loadUnits loads the templates of files with those of the parameters that each

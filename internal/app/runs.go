@@ -328,7 +328,8 @@ func newRunsWork(s Streams) *cobra.Command {
 		Use: "work", Short: "Go on with runs that are due, until interrupted",
 		Long: `Goes on with runs that are due: those whose wake has come, those that a decision
 or a cancel request waits on, and those whose worker died. Any number of workers may
-share a store; each run is with one of them at a time.`,
+share a store; each run is with one of them at a time. "apply" beside a worker leaves
+its run to it, and follows the run's log.`,
 		Args: noArgs(), RunE: func(cmd *cobra.Command, _ []string) error { return workRuns(cmd.Context(), s, o) },
 	}
 	o.awsOptions.register(cmd)
@@ -354,6 +355,10 @@ func workRuns(ctx context.Context, s Streams, o runsWorkOptions) error {
 	}
 	fmt.Fprintf(s.Err, "account %s as %s, Region %s: working on runs that are due\n", ses.place.Account, ses.principal, ses.place.Region)
 	w := ses.worker(judge, o.concurrency)
+	w.Register, w.Self = ses.store, knowngood.Worker{Owner: me(), Account: ses.place.Account}
+	if w.Self.Governance, err = o.digest(ses.place); err != nil {
+		return err
+	}
 	w.Ended = func(id string, r remedy.Result, err error) {
 		if err != nil {
 			fmt.Fprintf(s.Err, "%s: %v\n", id, err)

@@ -26,6 +26,7 @@ type store interface {
 	remedy.PlanStore
 	remedy.Records
 	remedy.Queue
+	remedy.Register
 	runStore
 	inventoryStore
 	scanStore
@@ -49,6 +50,7 @@ type scanStore interface {
 // runStore is the part of a store that the commands about runs use.
 type runStore interface {
 	CreateRun(ctx context.Context, r knowngood.Run) error
+	Wake(ctx context.Context, runID string) error
 	Runs(ctx context.Context, q knowngood.RunQuery) ([]knowngood.Run, error)
 	RequestCancel(ctx context.Context, runID string, entry knowngood.LogEntry) error
 	Prune(ctx context.Context, before time.Time) (int, error)

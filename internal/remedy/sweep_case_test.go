@@ -89,6 +89,11 @@ func (s *swept) pass(t *testing.T, step string) *passage {
 	return p
 }
 
+// writing are the steps that write.
+func (p *passage) writing() []stepSeen {
+	return slices.DeleteFunc(slices.Clone(p.steps), func(s stepSeen) bool { return s.calls != writes })
+}
+
 // settled is how the estate looks once everything that was begun is over.
 func (s *swept) settled(e *estate) string {
 	e.SetStale(0)
@@ -284,19 +289,19 @@ func (f fault) try(t *testing.T, store sweepStore, run string) {
 	}
 }
 
-// refusals are the faults after which a step has failed; after any other, the run
+// failing are the faults after which a step has failed; after any other, the run
 // goes on as if there had been none.
-var refusals = []string{denied, deniedAfter, throttled, notFound}
+var failing = []string{denied, deniedAfter, throttled, notFound}
 
 // judge says how a run of the passage must have ended after a fault of a step.
 func (p *passage) judge(t *testing.T, s *swept, end runbook.EndResult, state, kind, step string) {
 	t.Helper()
 	failed := p.end.FailedStep
-	if failed == "" && end.State != knowngood.RunSuccess && slices.Contains(refusals, kind) {
+	if failed == "" && end.State != knowngood.RunSuccess && slices.Contains(failing, kind) {
 		failed = step
 	}
 	switch {
-	case !slices.Contains(refusals, kind) && (end.State != p.end.State || state != p.state):
+	case !slices.Contains(failing, kind) && (end.State != p.end.State || state != p.state):
 		t.Errorf("it ended as %+v, with the state %s; without the fault as %+v, with %s", end, state, p.end, p.state)
 	case end.State == knowngood.RunSuccess && state != s.after:
 		t.Errorf("success, and the state is %s, intended is %s", state, s.after)
@@ -331,7 +336,7 @@ func (f fault) onlyOnce(t *testing.T, e *estate, store sweepStore, run string, b
 			t.Errorf("%s has %d intents", step, n)
 		}
 	}
-	if slices.Contains(refusals, f.kind) {
+	if slices.Contains(failing, f.kind) {
 		return
 	}
 	table := operations(t)

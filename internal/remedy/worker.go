@@ -32,6 +32,10 @@ type Worker struct {
 	Queue Queue
 	Clock knowngood.Clock
 	Dead  func(owner string) bool
+	// Self is what others are told of this worker, by Register, its time apart. nil:
+	// nobody is told.
+	Self     knowngood.Worker
+	Register Register
 	// Concurrency is how many runs are under way at once.
 	Concurrency int
 	// Ended is told of each run that ended, or waits for a person, or could not be
@@ -42,8 +46,31 @@ type Worker struct {
 // patience is how long a worker sits out a wait rather than leave it to a wake.
 const patience = 2 * time.Second
 
+// Register says who works on runs that are due. The store implements it.
+type Register interface {
+	// PutWorker says that a worker is there until its time; it may be called again.
+	PutWorker(ctx context.Context, w knowngood.Worker, now time.Time) error
+	// RemoveWorker says that it is gone.
+	RemoveWorker(ctx context.Context, owner string) error
+	// Workers gives those whose time is not over; some may have died since.
+	Workers(ctx context.Context, now time.Time) ([]knowngood.Worker, error)
+}
+
 // Run works until ctx ends.
 func (w *Worker) Run(ctx context.Context) error {
+	if w.Register != nil {
+		if err := w.present(ctx); err != nil {
+			return err
+		}
+		presence, gone := context.WithCancel(ctx)
+		defer w.Register.RemoveWorker(context.WithoutCancel(ctx), w.Self.Owner) //nolint:errcheck // its time runs out by itself
+		defer gone()
+		go func() {
+			for (knowngood.WallClock{}).Sleep(presence, leaseTime/2) == nil {
+				_ = w.present(presence) // the next one may be in time
+			}
+		}()
+	}
 	return w.Queue.Work(ctx, w.Clock, w.Concurrency, w.Dead, func(ctx context.Context, id string) error {
 		result, err := w.step(ctx, id)
 		if w.Ended != nil && ctx.Err() == nil && (err != nil || result.State != knowngood.RunWaiting) {
@@ -54,6 +81,15 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 		return err
 	})
+}
+
+// present says that the worker is there for as long as a lease. Other processes read
+// it, so it is by the wall clock, as leases are.
+func (w *Worker) present(ctx context.Context) error {
+	now := time.Now()
+	self := w.Self
+	self.Until = now.Add(leaseTime)
+	return w.Register.PutWorker(ctx, self, now)
 }
 
 // step goes on with a run as far as it goes.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -199,4 +200,30 @@ func (s *Store) PutException(ctx context.Context, e knowngood.Exception) error {
 // Exceptions lists the remediation exceptions, expired ones too.
 func (s *Store) Exceptions(ctx context.Context) ([]knowngood.Exception, error) {
 	return bodies[knowngood.Exception](ctx, s.pool, "SELECT body FROM exceptions ORDER BY rule, resource")
+}
+
+// PutWorker says that a worker is there until its time, and forgets those whose time
+// was over by now.
+func (s *Store) PutWorker(ctx context.Context, w knowngood.Worker, now time.Time) error {
+	body, err := column.JSON(w)
+	if err != nil {
+		return err
+	}
+	return s.tx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "DELETE FROM workers WHERE until < $1", micros(now)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, "INSERT INTO workers (owner, until, body) VALUES ($1, $2, $3) ON CONFLICT (owner) DO UPDATE SET until = excluded.until, body = excluded.body", w.Owner, micros(w.Until), body)
+		return err
+	})
+}
+
+// RemoveWorker says that a worker is gone.
+func (s *Store) RemoveWorker(ctx context.Context, owner string) error {
+	return s.exec(ctx, "DELETE FROM workers WHERE owner = $1", owner)
+}
+
+// Workers lists those whose time is not over.
+func (s *Store) Workers(ctx context.Context, now time.Time) ([]knowngood.Worker, error) {
+	return bodies[knowngood.Worker](ctx, s.pool, "SELECT body FROM workers WHERE until >= $1 ORDER BY owner", micros(now))
 }

@@ -203,6 +203,12 @@ func (s *Store) Release(ctx context.Context, runID string, epoch int64) error {
 	return s.tx(ctx, func(tx pgx.Tx) error { return s.wake(ctx, tx, nil, runID) })
 }
 
+// Wake makes a run due at once, unless it has ended or needs a person. Somebody who
+// has it looks at it again.
+func (s *Store) Wake(ctx context.Context, runID string) error {
+	return s.tx(ctx, func(tx pgx.Tx) error { return s.poke(ctx, tx, "id = $1", runID) })
+}
+
 // poke makes runs due at once that have something new to look at.
 func (s *Store) poke(ctx context.Context, tx pgx.Tx, where string, arg any) error {
 	rows, err := tx.Query(ctx, `UPDATE runs SET poked = true, due = CASE WHEN owner = '' THEN 0 ELSE due END

@@ -176,4 +176,11 @@ CREATE TABLE keys (
 	name  text PRIMARY KEY,
 	value bytea NOT NULL
 );
+`, `
+-- Who works on runs that are due.
+CREATE TABLE workers (
+	owner text COLLATE "C" PRIMARY KEY,
+	until bigint NOT NULL,
+	body  json NOT NULL
+);
 `}

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/internal/store/column"
@@ -191,4 +192,30 @@ func (s *Store) PutException(ctx context.Context, e knowngood.Exception) error {
 // Exceptions lists the remediation exceptions, expired ones too.
 func (s *Store) Exceptions(ctx context.Context) ([]knowngood.Exception, error) {
 	return bodies[knowngood.Exception](ctx, s.read, "SELECT body FROM exceptions ORDER BY rule, resource")
+}
+
+// PutWorker says that a worker is there until its time, and forgets those whose time
+// was over by now.
+func (s *Store) PutWorker(ctx context.Context, w knowngood.Worker, now time.Time) error {
+	body, err := column.JSON(w)
+	if err != nil {
+		return err
+	}
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.Exec("DELETE FROM workers WHERE until < ?", micros(now)); err != nil {
+			return err
+		}
+		_, err := tx.Exec("INSERT INTO workers (owner, until, body) VALUES (?, ?, ?) ON CONFLICT (owner) DO UPDATE SET until = excluded.until, body = excluded.body", w.Owner, micros(w.Until), body)
+		return err
+	})
+}
+
+// RemoveWorker says that a worker is gone.
+func (s *Store) RemoveWorker(ctx context.Context, owner string) error {
+	return s.exec(ctx, "DELETE FROM workers WHERE owner = ?", owner)
+}
+
+// Workers lists those whose time is not over.
+func (s *Store) Workers(ctx context.Context, now time.Time) ([]knowngood.Worker, error) {
+	return bodies[knowngood.Worker](ctx, s.read, "SELECT body FROM workers WHERE until >= ? ORDER BY owner", micros(now))
 }

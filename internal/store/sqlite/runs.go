@@ -170,6 +170,12 @@ func (s *Store) Release(ctx context.Context, runID string, epoch int64) error {
 		WHERE id = ? AND epoch = ? AND owner <> ''`, runID, epoch)
 }
 
+// Wake makes a run due at once, unless it has ended or needs a person. Somebody who
+// has it looks at it again.
+func (s *Store) Wake(ctx context.Context, runID string) error {
+	return s.tx(ctx, func(tx *sql.Tx) error { return poke(tx, "id = ?", runID) })
+}
+
 // poke makes runs due at once that have something new to look at.
 func poke(tx *sql.Tx, where string, arg any) error {
 	_, err := tx.Exec(`UPDATE runs SET poked = 1, due = iif(owner = '', 0, due) WHERE state IN ('Pending', 'InProgress', 'Waiting') AND `+where, arg)

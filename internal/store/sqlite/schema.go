@@ -173,4 +173,11 @@ CREATE TABLE keys (
 	name  TEXT PRIMARY KEY,
 	value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+`, `
+-- Who works on runs that are due.
+CREATE TABLE workers (
+	owner TEXT PRIMARY KEY,
+	until INTEGER NOT NULL,
+	body  TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 `}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -16,10 +17,14 @@ type Worker interface {
 	Work(ctx context.Context, clock knowngood.Clock, n int, dead func(owner string) bool, run func(ctx context.Context, runID string) error) error
 }
 
-// WorkStore is a store that also hands out runs.
+// WorkStore is a store that also hands out runs, and knows who takes them.
 type WorkStore interface {
 	Store
 	Worker
+	Wake(ctx context.Context, runID string) error
+	PutWorker(ctx context.Context, w knowngood.Worker, now time.Time) error
+	RemoveWorker(ctx context.Context, owner string) error
+	Workers(ctx context.Context, now time.Time) ([]knowngood.Worker, error)
 }
 
 // patience is for how long a test waits for what has to come; nothing depends on
@@ -209,6 +214,47 @@ func Work(t *testing.T, newDatabase func(t *testing.T) (open func() WorkStore)) 
 			h.quiet(200 * time.Millisecond)
 			must(t, open().RequestCancel(t.Context(), "r1", knowngood.LogEntry{Kind: knowngood.EntryCancel, Time: time.Now()}))
 			h.next()
+		}},
+		{"a run is due when it is woken, unless it has ended", func(t *testing.T, open func() WorkStore) {
+			s := open()
+			far, state := time.Now().Add(time.Hour), knowngood.RunWaiting
+			h := work(t, s, 1, nil, func(ctx context.Context, id string) error { return step(ctx, s, id, state, &far) })
+			must(t, s.CreateRun(t.Context(), of("r1")))
+			h.next()
+			h.quiet(200 * time.Millisecond)
+			state = knowngood.RunSuccess
+			must(t, open().Wake(t.Context(), "r1"))
+			h.next()
+			must(t, open().Wake(t.Context(), "r1"))
+			h.quiet(200 * time.Millisecond)
+		}},
+		{"workers are there until their time", func(t *testing.T, open func() WorkStore) {
+			s := open()
+			a := knowngood.Worker{Owner: "host/1", Account: "111122223333", Governance: "g", Until: start.Add(time.Minute)}
+			b := knowngood.Worker{Owner: "host/2", Account: "111122223333", Until: start.Add(time.Second)}
+			at := func(now time.Time, want ...knowngood.Worker) {
+				t.Helper()
+				got, err := open().Workers(t.Context(), now)
+				must(t, err)
+				if !slices.EqualFunc(got, want, func(x, y knowngood.Worker) bool {
+					same := x.Until.Equal(y.Until)
+					x.Until = y.Until
+					return same && x == y
+				}) {
+					t.Errorf("%+v, want %+v", got, want)
+				}
+			}
+			must(t, s.PutWorker(t.Context(), a, start))
+			must(t, s.PutWorker(t.Context(), b, start))
+			at(start, a, b)
+			at(start.Add(2*time.Second), a)
+			b.Until = start.Add(time.Minute)
+			must(t, s.PutWorker(t.Context(), b, start.Add(time.Second)))
+			at(start.Add(2*time.Second), a, b)
+			must(t, s.RemoveWorker(t.Context(), a.Owner))
+			at(start, b)
+			must(t, s.PutWorker(t.Context(), a, start.Add(2*time.Minute)))
+			at(start, a) // b was forgotten
 		}},
 		{"what comes while somebody looks is looked at after that", func(t *testing.T, open func() WorkStore) {
 			s := open()
