@@ -81,6 +81,7 @@ var accesses = map[string]*serviceAccess{
 	"lambda":                   &lambdaAccess,
 	"organizations":            &organizationsAccess,
 	"rds":                      &rdsAccess,
+	"resource-groups":          &resourceGroupsAccess,
 	"resourcegroupstaggingapi": &taggingAccess,
 	"s3":                       &s3Access,
 	"s3control":                &s3controlAccess,

@@ -68,6 +68,7 @@ var handlers = map[string]map[string]handler{
 	"lambda":                   lambdaHandlers,
 	"organizations":            organizationsHandlers,
 	"rds":                      rdsHandlers,
+	"resource-groups":          resourceGroupsHandlers,
 	"resourcegroupstaggingapi": taggingHandlers,
 	"s3":                       s3Handlers,
 	"s3control":                s3controlHandlers,

@@ -151,7 +151,7 @@ func (s *state) check() error {
 				whole("trail", r.CloudTrail.Trails), whole("event bus", r.Events.Buses), whole("rule", r.Events.Rules), whole("queue", r.SQS.Queues),
 				whole("topic", r.SNS.Topics), whole("subscription", r.SNS.Subscriptions), whole("function", r.Lambda.Functions), r.SQS.check(), r.RDS.check(), r.DynamoDB.check(), r.Backup.check(), r.EC2.check(), r.AutoScaling.check(), r.ELB.check(), r.SSM.check())
 			err = first(err, r.CloudWatch.check(), r.Config.check(), r.GuardDuty.check(), r.Inspector.check(), r.Optimizer.check(), r.SecurityHub.check(),
-				r.Kept.check(), whole("log group", r.Logs.Groups), whole("secret", r.Secrets.Secrets))
+				r.Kept.check(), whole("log group", r.Logs.Groups), whole("secret", r.Secrets.Secrets), whole("resource group", r.TagGroups.Groups))
 		}
 	}
 	for id, o := range s.Organizations {

@@ -138,6 +138,7 @@ type region struct {
 	Logs        logsState        `json:"logs,omitzero"`
 	Secrets     secretsState     `json:"secretsmanager,omitzero"`
 	Kept        keptState        `json:"kept,omitempty"`
+	TagGroups   groupsState      `json:"resourceGroups,omitzero"`
 }
 
 // token remembers what a client token was used for.
