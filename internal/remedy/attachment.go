@@ -101,9 +101,12 @@ func (r *Remediator) bringAttachments(ctx context.Context, plan *knowngood.Plan)
 		WithHint(attachmentHint)
 }
 
-// effects are the remediator's, with the store's files.
+// effects are the remediator's, with the store's files and cancel requests.
 func (r *Remediator) effects() runbook.Effects {
 	e := r.Effects
+	if e.Cancelled == nil {
+		e.Cancelled = r.cancelled
+	}
 	if e.Attachment == nil {
 		e.Attachment = func(ctx context.Context, _, sha256 string) ([]byte, error) { return r.Records.Attachment(ctx, sha256) }
 	}

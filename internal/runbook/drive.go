@@ -163,11 +163,44 @@ func (d *drive) sleep(ctx context.Context, next Next) (*EndResult, error) {
 		if d.Patience > 0 && wait > d.Patience {
 			return &EndResult{State: knowngood.RunWaiting, Message: next.Reason}, nil
 		}
-		if err := d.Clock.Sleep(ctx, wait); err != nil {
+		sleeping, asked, stop := d.untilCancelled(ctx)
+		defer stop()
+		switch err := d.Clock.Sleep(sleeping, wait); {
+		case err != nil && ctx.Err() == nil && isClosed(asked):
+			return nil, d.rebase(ctx, knowngood.E(knowngood.Conflict, "run "+d.RunID, "its log has something else than the cancel request"))
+		case err != nil:
 			return nil, err
 		}
 	}
 	return nil, d.addBody(knowngood.EntryWake, next, WakeBody{})
+}
+
+// untilCancelled is a context that ends when a cancel request comes, as asked is
+// then closed; not on a path that leads back, which none ends.
+func (d *drive) untilCancelled(ctx context.Context) (until context.Context, asked <-chan struct{}, stop context.CancelFunc) {
+	until, stop = context.WithCancel(ctx)
+	came := make(chan struct{})
+	if d.Effects.Cancelled != nil && !d.m.recovery && d.m.cancel == nil {
+		cancelled := d.Effects.Cancelled(until, d.RunID)
+		go func() {
+			select {
+			case <-cancelled:
+				close(came)
+				stop()
+			case <-until.Done():
+			}
+		}()
+	}
+	return until, came, stop
+}
+
+func isClosed(ch <-chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	default:
+		return false
+	}
 }
 
 // Coerce fits a call to the model: service and operation by the model's names,

@@ -187,20 +187,8 @@ func (d *drive) script(ctx context.Context, next Next) (*EndResult, error) {
 	if r.Files, err = d.attachments(ctx); err != nil {
 		return nil, d.unavailable(next, err.Error())
 	}
-	running, stop := context.WithCancel(ctx)
+	running, asked, stop := d.untilCancelled(ctx)
 	defer stop()
-	asked := make(chan struct{}) // closed when the script was killed for a request
-	if d.Effects.Cancelled != nil && !d.m.recovery {
-		cancelled := d.Effects.Cancelled(running, d.RunID)
-		go func() {
-			select {
-			case <-cancelled:
-				close(asked)
-				stop()
-			case <-running.Done():
-			}
-		}()
-	}
 	calls := &scriptCaller{drive: d, next: next}
 	r.Caller = calls
 	result, err := d.Effects.Scripts.RunScript(running, r)
@@ -214,14 +202,9 @@ func (d *drive) script(ctx context.Context, next Next) (*EndResult, error) {
 		return &EndResult{State: knowngood.RunOutcomeUnknown, FailedStep: next.Step, Message: message}, d.flush(ctx, knowngood.RunOutcomeUnknown, message, nil)
 	}
 	call := CallRequest{Service: scriptAction, Operation: EffectRun}
-	select {
-	case <-asked:
-		if err != nil {
-			return nil, d.outcome(next, call, nil, &CallError{Code: CodeCancelled, Message: "killed for a cancel request"}, "")
-		}
-	default:
-	}
 	switch {
+	case err != nil && isClosed(asked):
+		return nil, d.outcome(next, call, nil, &CallError{Code: CodeCancelled, Message: "killed for a cancel request"}, "")
 	case ctx.Err() != nil && err != nil:
 		return nil, errors.Join(ctx.Err(), d.flush(ctx, knowngood.RunInProgress, "", nil))
 	case calls.refused != nil:
