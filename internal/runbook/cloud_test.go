@@ -151,6 +151,15 @@ func (c *cloud) StopAutomation(_ context.Context, id string) error {
 	return nil
 }
 
+// AwaitAutomation waits for what comes after 25 seconds.
+func (c *cloud) AwaitAutomation(ctx context.Context, _ string, until time.Time) (bool, error) {
+	end := began.Add(25 * time.Second)
+	if !until.IsZero() && until.Before(end) {
+		return false, c.clock.Sleep(ctx, until.Sub(c.clock.Now()))
+	}
+	return true, c.clock.Sleep(ctx, end.Sub(c.clock.Now()))
+}
+
 func splitToken(token string) (step string, attempt int) {
 	i := max(0, strings.LastIndexByte(token, '/'))
 	_, _ = fmt.Sscan(token[i+1:], &attempt)
