@@ -176,4 +176,8 @@ CREATE TABLE keys (
 	name  text PRIMARY KEY,
 	value bytea NOT NULL
 );
+`, `
+-- The run that started a run.
+ALTER TABLE runs ADD COLUMN parent text COLLATE "C" NOT NULL DEFAULT '';
+CREATE INDEX runs_parent ON runs (parent) WHERE parent <> '';
 `}

@@ -173,4 +173,8 @@ CREATE TABLE keys (
 	name  TEXT PRIMARY KEY,
 	value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+`, `
+-- The run that started a run.
+ALTER TABLE runs ADD COLUMN parent TEXT NOT NULL DEFAULT '';
+CREATE INDEX runs_parent ON runs (parent) WHERE parent <> '';
 `}
