@@ -61,7 +61,7 @@ type RunQuery struct {
 	States   []RunState
 	Resource ResourceKey
 	PlanHash string
-	Parent   string // those that this run started
+	Parent   string    // those that this run started
 	Before   time.Time // created before
 	Text     string    // somewhere in the run, whatever the case
 	Limit    int

@@ -13,6 +13,10 @@ import (
 // one for each of many targets, and waits for the end.
 type executeAutomation struct{}
 
+// AutomationAction is the action that starts other automations: in logs and plans
+// the service of what it does.
+const AutomationAction = "aws:executeAutomation"
+
 var automationInputs = []string{
 	"DocumentVersion", "MaxConcurrency", "MaxErrors", "RuntimeParameters", "Tags", "TargetLocations", "TargetMaps", "TargetParameterName", "Targets",
 }

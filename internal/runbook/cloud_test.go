@@ -152,12 +152,15 @@ func (c *cloud) StopAutomation(_ context.Context, id string) error {
 }
 
 // AwaitAutomation waits for what comes after 25 seconds.
-func (c *cloud) AwaitAutomation(ctx context.Context, _ string, until time.Time) (bool, error) {
+func (c *cloud) AwaitAutomation(ctx context.Context, id string, until time.Time) (AutomationStatus, error) {
 	end := began.Add(25 * time.Second)
 	if !until.IsZero() && until.Before(end) {
-		return false, c.clock.Sleep(ctx, until.Sub(c.clock.Now()))
+		end = until
 	}
-	return true, c.clock.Sleep(ctx, end.Sub(c.clock.Now()))
+	if err := c.clock.Sleep(ctx, end.Sub(c.clock.Now())); err != nil {
+		return AutomationStatus{}, err
+	}
+	return c.LookAutomation(ctx, id)
 }
 
 func splitToken(token string) (step string, attempt int) {

@@ -142,7 +142,7 @@ func (d *drive) perform(ctx context.Context, next Next) (*EndResult, error) {
 		return nil, d.unavailable(next, "nothing here runs other automations")
 	case e.Automation != nil:
 		r := *e.Automation
-		r.Attempt, r.Key = next.Attempt, fmt.Sprintf("%s/%s/%d", d.RunID, next.Step, next.Attempt)
+		r.Attempt, r.Inputs, r.Key = next.Attempt, e.Input, fmt.Sprintf("%s/%s/%d", d.RunID, next.Step, next.Attempt)
 		id, err := d.Effects.Automations.StartAutomation(ctx, r)
 		return d.performed(ctx, next, started(id), err)
 	case e.Operation == EffectStop:
@@ -179,9 +179,8 @@ func (d *drive) await(ctx context.Context, next Next) (*EndResult, error) {
 	if err := d.flush(ctx, knowngood.RunWaiting, next.Reason, wake); err != nil {
 		return nil, err
 	}
-	left := &EndResult{State: knowngood.RunWaiting, Message: next.Reason}
 	if d.Effects.Automations == nil {
-		return left, nil
+		return &EndResult{State: knowngood.RunWaiting, Message: next.Reason}, nil
 	}
 	waiting, stop := context.WithCancel(ctx)
 	defer stop()
@@ -195,7 +194,7 @@ func (d *drive) await(ctx context.Context, next Next) (*EndResult, error) {
 			}
 		}()
 	}
-	ended, err := d.Effects.Automations.AwaitAutomation(waiting, next.For, next.Until)
+	status, err := d.Effects.Automations.AwaitAutomation(waiting, next.For, next.Until)
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
@@ -203,12 +202,16 @@ func (d *drive) await(ctx context.Context, next Next) (*EndResult, error) {
 		return nil, d.reread(ctx)
 	case err != nil:
 		return nil, err
-	case ended:
+	case status.State.Ended():
 		return nil, d.addBody(knowngood.EntryWake, next, WakeBody{Ended: true})
 	case wake != nil && !d.Clock.Now().Before(*wake):
 		return nil, d.addBody(knowngood.EntryWake, next, WakeBody{})
 	}
-	return left, nil
+	message := fmt.Sprintf("step %s waits for the automation %s, which is %s", next.Step, next.For, status.State)
+	if status.Message != "" {
+		message += ": " + status.Message
+	}
+	return &EndResult{State: knowngood.RunWaiting, Message: message}, d.flush(ctx, knowngood.RunWaiting, message, wake)
 }
 
 // reread takes up what others wrote into the log.

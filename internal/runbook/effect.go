@@ -37,8 +37,10 @@ const (
 const WebhookAction = "aws:invokeWebhook"
 
 // InPlan says whether an intent's call or effect stands in a plan: a script stands
-// there by its calls, another automation by its own plan.
-func InPlan(b IntentBody) bool { return !isEffect(b.Service) || b.Service == WebhookAction }
+// there by its calls, of another automation its start.
+func InPlan(b IntentBody) bool {
+	return !isEffect(b.Service) || b.Service == WebhookAction || b.Service == AutomationAction && b.Operation == EffectStart
+}
 
 // isEffect tells an effect's entry from that of a call; no service's name has a
 // colon.
@@ -126,9 +128,9 @@ type Automations interface {
 	StopAutomation(ctx context.Context, executionID string) error
 	// AwaitAutomation waits until an execution has ended, as far as this process
 	// is to wait for it: until a time, unless that is zero, and until the execution
-	// itself waits for a person. It says whether it has ended. Where it has not, the
-	// run is woken when it does. It may be called at any time.
-	AwaitAutomation(ctx context.Context, executionID string, until time.Time) (ended bool, err error)
+	// itself waits for a person. It says how the execution stands then. Where it has
+	// not ended, the run is woken when it does. It may be called at any time.
+	AwaitAutomation(ctx context.Context, executionID string, until time.Time) (AutomationStatus, error)
 }
 
 // AutomationRequest is an automation that is to be started.
@@ -137,6 +139,7 @@ type AutomationRequest struct {
 	Attempt         int
 	Parent          string // execution id of the run that starts it
 	Step            string
+	Inputs          map[string]any // of the step, as its intent has them
 	DocumentName    string
 	DocumentVersion string
 	Parameters      map[string]any

@@ -88,11 +88,11 @@ func (w scriptWorld) LookAutomation(context.Context, string) (AutomationStatus, 
 }
 
 // AwaitAutomation waits until the time, or else until the next look.
-func (w scriptWorld) AwaitAutomation(ctx context.Context, _ string, until time.Time) (bool, error) {
+func (w scriptWorld) AwaitAutomation(ctx context.Context, _ string, until time.Time) (AutomationStatus, error) {
 	if until.IsZero() {
-		return true, nil
+		return AutomationStatus{State: knowngood.RunSuccess}, nil
 	}
-	return false, w.clock.Sleep(ctx, until.Sub(w.clock.Now()))
+	return AutomationStatus{State: knowngood.RunInProgress}, w.clock.Sleep(ctx, until.Sub(w.clock.Now()))
 }
 
 func (w scriptWorld) StopAutomation(_ context.Context, id string) error {
