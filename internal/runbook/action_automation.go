@@ -176,7 +176,7 @@ func (executeAutomation) start(t *turn) move {
 		return failf("there are %d TargetLocations, at most %d are allowed", len(locations), maxTargetLocations)
 	}
 	for i, v := range locations {
-		l, err := targetLocation(object(v))
+		l, err := ParseTargetLocation(object(v))
 		if err != nil {
 			return failf("TargetLocations[%d]: %v", i, err)
 		}
@@ -185,7 +185,8 @@ func (executeAutomation) start(t *turn) move {
 	return move{effect: &EffectRequest{Action: t.step.Action, Operation: EffectStart, Automation: r, Input: t.inputs}}
 }
 
-func targetLocation(m map[string]any) (l TargetLocation, err error) {
+// ParseTargetLocation reads a TargetLocation as StartAutomationExecution has it.
+func ParseTargetLocation(m map[string]any) (l TargetLocation, err error) {
 	for _, list := range []struct {
 		name string
 		into *[]string
