@@ -49,6 +49,7 @@ type automationRun struct {
 
 	mu        sync.Mutex // of what follows
 	running   bool
+	interrupt context.CancelFunc // of what sleeps
 	again     bool                            // something came while it ran
 	decisions map[string][]knowngood.Approval // by step
 	approvers map[string][]string             // by step
@@ -152,12 +153,16 @@ func (r *automationRun) begin() (err error) {
 	return err
 }
 
-// goOn drives the run until it waits for a person, or ends.
+// goOn drives the run until it waits for a person, or ends. One that is under way,
+// and perhaps asleep, looks at once what has come.
 func (r *automationRun) goOn() {
 	r.mu.Lock()
 	r.again = true
 	busy := r.running
 	r.running = true
+	if busy && r.interrupt != nil {
+		r.interrupt()
+	}
 	r.mu.Unlock()
 	switch {
 	case busy:
@@ -187,8 +192,13 @@ func (r *automationRun) once() {
 		r.onceMany()
 		return
 	}
+	ctx, interrupt := context.WithCancel(r.of.ctx)
+	defer interrupt()
 	r.mu.Lock()
-	r.awaits = false
+	r.awaits, r.interrupt = false, interrupt
+	if r.again { // it came in between
+		interrupt()
+	}
 	r.mu.Unlock()
 	caller, err := r.caller()
 	if err == nil {
@@ -198,11 +208,11 @@ func (r *automationRun) once() {
 				return "aws ssm send-automation-signal --automation-execution-id " + ask.Execution + " --signal-type Approve, or Reject", true
 			}}
 		var result runbook.EndResult
-		if result, err = runner.Run(r.of.ctx); err == nil {
+		if result, err = runner.Run(ctx); err == nil {
 			r.report(func(p *sandbox.AutomationProgress) { r.ended(p, result) })
 		}
 	}
-	if err != nil && r.of.ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil {
 		r.report(func(p *sandbox.AutomationProgress) { p.Status, p.FailureMessage = "Failed", err.Error() })
 	}
 }
@@ -291,7 +301,9 @@ func (r *automationRun) step(name string, change func(*sandbox.AutomationStep)) 
 func (r *automationRun) ended(p *sandbox.AutomationProgress, result runbook.EndResult) {
 	r.outputs = result.Outputs
 	if result.State == knowngood.RunWaiting && r.awaits {
-		p.Status = "InProgress"
+		if p.Status = "InProgress"; r.stopped {
+			p.Status = "Cancelling"
+		}
 		return
 	}
 	p.Status, p.FailureMessage, p.Outputs = string(result.State), result.Message, textLists(result.Outputs)
