@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/awsapi"
 	"github.com/knowngood/knowngood/internal/runbook"
 )
 
@@ -57,6 +58,54 @@ func (h *held) begun(step string, intent runbook.IntentBody, body runbook.Outcom
 		h.started[id] = ids[0]
 	}
 	return err
+}
+
+// checkChildren reads again what planning read for the automations on the expected
+// path, so that nothing is written where one of them could not be as planned. Each
+// does so once more when it begins.
+func (x *Executor) checkChildren(ctx context.Context, plan *knowngood.Plan, contents map[string]string) error {
+	if x.carry == nil {
+		return nil
+	}
+	for i := range plan.Children {
+		child := &plan.Children[i]
+		expected := plan.Group != nil || slices.ContainsFunc(plan.Parts[0].Calls, func(c knowngood.Call) bool { return c.Child == child.RunID })
+		if !expected {
+			continue
+		}
+		if len(child.Preconditions) > 0 {
+			d, err := runbook.Parse(child.Document.Name, []byte(contents[child.Document.SHA256]))
+			if err != nil {
+				return err
+			}
+			narrowed, err := toPreconditions(child, x.Catalog)
+			if err != nil {
+				return err
+			}
+			as := *x
+			as.Caller = x.carry.As(rolesOf(child.Via, child.Role), plan.RunID, narrowed)
+			if err := as.checkPreconditions(ctx, d, child); err != nil {
+				return err
+			}
+		}
+		if err := x.checkChildren(ctx, child, contents); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// toPreconditions narrows a role to what reads a plan's preconditions.
+func toPreconditions(plan *knowngood.Plan, catalog *awsapi.Catalog) (Narrowing, error) {
+	s := newSession(catalog)
+	for _, p := range plan.Preconditions {
+		op, err := catalog.Operation(p.Service, p.Operation)
+		if err != nil {
+			return Narrowing{}, err
+		}
+		s.need(op, nil)
+	}
+	return s.narrowing()
 }
 
 // planned is the plan that a call starts.

@@ -123,3 +123,72 @@ func TestAChildIsPlannedWithItsParentAndRunByItself(t *testing.T) {
 		t.Errorf("%+v, %v, %d calls", result, err, len(l.Calls())-before)
 	}
 }
+
+// What planning read for a child is read again before the first write of its parent.
+func TestTheWorldOfAChildHasMovedBeforeTheFirstWrite(t *testing.T) {
+	l := newLoop(t)
+	dir := documents(t, map[string]string{"Parent": `
+schemaVersion: '0.3'
+parameters: {VolumeId: {type: String}}
+mainSteps:
+  - {name: First, action: 'aws:executeAwsApi', inputs: {Service: ec2, Api: EnableEbsEncryptionByDefault}}
+  - {name: Child, action: 'aws:executeAutomation', inputs: {DocumentName: Child, RuntimeParameters: {VolumeId: '{{ VolumeId }}'}}}
+`, "Child": `
+schemaVersion: '0.3'
+parameters: {VolumeId: {type: String}}
+mainSteps:
+  - name: Look
+    action: aws:executeAwsApi
+    inputs: {Service: ec2, Api: DescribeVolumes, VolumeIds: ['{{ VolumeId }}']}
+    outputs: [{Name: Type, Selector: '$.Volumes[0].VolumeType', Type: String}]
+  - {name: Tag, action: 'aws:executeAwsApi', inputs: {Service: ec2, Api: CreateTags, Resources: ['{{ VolumeId }}'], Tags: [{Key: type, Value: '{{ Look.Type }}'}]}}
+`})
+	volume := l.attach("", nil)
+	plan, err := l.planFile(filepath.Join(dir, "Parent.yaml"), knowngood.Params{"VolumeId": volume})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.do("ec2", "ModifyVolume", map[string]any{"VolumeId": volume, "VolumeType": "gp2"})
+	before := len(l.Calls())
+	if _, err := l.Apply(t.Context(), plan, nil, knowngood.Retry{}); knowngood.KindOf(err) != knowngood.Refused || !strings.Contains(err.Error(), "gp3") {
+		t.Fatalf("%v", err)
+	}
+	if made := effects(l.estate, before); len(made) > 0 {
+		t.Errorf("%v", made)
+	}
+}
+
+// A plan that has children is refused where one of them, or its document, was changed;
+// and a child's plan is carried out by nobody but its parent's run.
+func TestAChildsPlanIsHeldToItsParents(t *testing.T) {
+	l := newLoop(t)
+	dir := documents(t, map[string]string{"Parent": parentRunbook, "Copy": copyRunbook})
+	plan, err := l.planFile(filepath.Join(dir, "Parent.yaml"), knowngood.Params{"VolumeId": l.attach("", nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := EncodePlan(plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range [][2]string{{`"SourceRegion": "eu-west-1"`, `"SourceRegion": "eu-west-2"`}, {`allowedPattern: '^snap-[0-9a-f]+$'`, `allowedPattern: '^snap-[0-9a-z]+$'`}} {
+		changed := strings.Replace(string(raw), change[0], change[1], 1)
+		if changed == string(raw) {
+			t.Fatalf("there is no %s", change[0])
+		}
+		if _, err := DecodePlan("plan.json", []byte(changed)); knowngood.KindOf(err) != knowngood.Refused {
+			t.Errorf("%s: %v", change[1], err)
+		}
+	}
+	child, err := operations(t).childPlan(plan, &plan.Children[0], "Copy", plan.Children[0].RunID, bindings{"w1": {"SnapshotId": "snap-0123"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Apply(t.Context(), child, nil, knowngood.Retry{}); knowngood.KindOf(err) != knowngood.Refused {
+		t.Errorf("%v", err)
+	}
+	// What the child's parameters allow is checked once their values are known.
+	if _, err := operations(t).childPlan(plan, &plan.Children[0], "Copy", plan.Children[0].RunID, bindings{"w1": {"SnapshotId": "vol-1"}}); err == nil || !strings.Contains(err.Error(), "does not match the allowed pattern") {
+		t.Errorf("%v", err)
+	}
+}

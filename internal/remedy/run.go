@@ -55,6 +55,9 @@ func (x *Executor) Run(ctx context.Context, plan *knowngood.Plan, epoch int64) (
 		if err := x.checkPreconditions(ctx, d, plan); err != nil {
 			return runbook.EndResult{}, err
 		}
+		if err := x.checkChildren(ctx, plan, plan.Documents); err != nil {
+			return runbook.EndResult{}, err
+		}
 	}
 	var begin *knowngood.LogEntry
 	if len(log) == 0 {
