@@ -18,11 +18,14 @@ type Plan struct {
 	Created time.Time `json:"created"` // also global:DATE_TIME and the script's clock
 	Seed    int64     `json:"seed"`    // of the script's random numbers
 
-	Finding    string      `json:"finding,omitempty"`
-	Rule       string      `json:"rule,omitempty"`
-	Resource   ResourceKey `json:"resource"`
-	Place      Place       `json:"place"`
-	Role       string      `json:"role,omitempty"` // ARN of the AutomationAssumeRole; empty: the caller's own credentials
+	Finding  string      `json:"finding,omitempty"`
+	Rule     string      `json:"rule,omitempty"`
+	Resource ResourceKey `json:"resource"`
+	Place    Place       `json:"place"`
+	Role     string      `json:"role,omitempty"` // ARN of the AutomationAssumeRole; empty: the caller's own credentials
+	// Via are the ARNs of roles that are assumed one after another before Role, from
+	// the caller's own credentials.
+	Via        []string    `json:"via,omitempty"`
 	Document   DocumentRef `json:"document"`
 	Parameters Params      `json:"parameters"`
 	// Secrets are the parameters whose values are secret. Wherever such a value would
@@ -47,6 +50,22 @@ type Plan struct {
 	// Hosts are those besides AWS's that scripts may speak to, as host:port.
 	Hosts []string `json:"hosts,omitempty"`
 
+	// Children are the plans of the automations that calls of this one start, by
+	// their RunIDs. Their documents' contents are in Documents, and their values may
+	// refer to calls of this plan: all calls of a plan and of what comes of it have
+	// ids of their own. In the hash, each child stands as its own.
+	Children []Plan `json:"children,omitempty"`
+	// Documents are the contents of the children's documents, by SHA-256 in hex; none
+	// in a child.
+	Documents map[string]string `json:"documents,omitempty"`
+	// Group says that the plan has no calls: its run carries out those of Children.
+	Group *PlanGroup `json:"group,omitempty"`
+	// Parent is set in the plan of a run that another run has started.
+	Parent *PlanParent `json:"parent,omitempty"`
+	// MultiAccount says that the run is one of an automation over several accounts
+	// or Regions.
+	MultiAccount bool `json:"multiAccount,omitempty"`
+
 	Display Display `json:"display"`
 }
 
@@ -59,6 +78,24 @@ type Secret struct {
 	// Digest is HMAC-SHA-256 of run, name and value, in hex, by a key that only the
 	// store has.
 	Digest string `json:"digest"`
+}
+
+// PlanGroup is the rate control of an automation with many targets, or in many
+// accounts and Regions.
+type PlanGroup struct {
+	// MaxConcurrency is how many run at once, MaxErrors how many may fail before no
+	// more is begun; each a number, or a percentage.
+	MaxConcurrency string `json:"maxConcurrency"`
+	MaxErrors      string `json:"maxErrors"`
+}
+
+// PlanParent says what an automation was started by. What was decided on the first
+// plan of the line covers it.
+type PlanParent struct {
+	RunID string `json:"runId"`
+	Step  string `json:"step,omitempty"` // path; none of a group
+	Root  string `json:"root"`           // hash of the first plan of the line
+	Home  Place  `json:"home"`           // where that is
 }
 
 // Params are a document's parameters, as given.
@@ -139,6 +176,9 @@ type Call struct {
 	Effect  Effect   `json:"effect,omitempty"`
 	Inverse string   `json:"inverse,omitempty"` // what takes it back, in a few words
 	Actions []string `json:"iamActions,omitempty"`
+	// Child is the RunID of the plan among Children that the call starts. Such a
+	// call's service is the action aws:executeAutomation.
+	Child string `json:"child,omitempty"`
 }
 
 // Effect is what a write does that matters to the person who approves it.

@@ -48,6 +48,7 @@ type Run struct {
 	Document string      `json:"document"` // sha256 of its content
 	Resource ResourceKey `json:"resource"`
 	Finding  string      `json:"finding,omitempty"`
+	Parent   string      `json:"parent,omitempty"` // the run that started it, which is woken when it ends
 	State    RunState    `json:"state"`
 	Message  string      `json:"message,omitempty"`
 	Wake     *time.Time  `json:"wake,omitempty"`
@@ -69,6 +70,7 @@ type RunQuery struct {
 	States   []RunState
 	Resource ResourceKey
 	PlanHash string
+	Parent   string    // those that this run started
 	Before   time.Time // created before
 	Text     string    // somewhere in the run, whatever the case
 	Limit    int

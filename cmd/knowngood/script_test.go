@@ -29,11 +29,13 @@ import (
 // The scripts run the program as a person does, against a sandbox that each has
 // for itself. With UPDATE_SCRIPTS=1 what they compare with is written anew. Beside testscript's own commands they have these:
 //
-//	sandbox [SCENARIO | ACCOUNT]  an AWS in memory, and the exports that lead to it
+//	sandbox [SCENARIO | ACCOUNT] [and ACCOUNT]
+//	                              an AWS in memory, and the exports that lead to it; and
+//	                              one more account in it
 //	clock STEP                    how far its time goes on with each request; now: it is the
 //	                              wall clock's, and stands still
 //	trail FILE                    writes what CloudTrail recorded of it, as a log file
-//	aws [REGION/]SERVICE:OPERATION [JSON]
+//	aws [ACCOUNT/][REGION/]SERVICE:OPERATION [JSON]
 //	                              a call that somebody else makes
 //	fault SERVICE:OPERATION CODE  that operation answers an error from now on
 //	mend                          takes all faults away
@@ -109,11 +111,15 @@ func openAccount(ts *testscript.TestScript, _ bool, args []string) {
 	catalog, err := awsapi.Embedded()
 	ts.Check(err)
 	name, early := strings.CutSuffix(strings.Join(args, " "), " early")
+	name, other, more := strings.Cut(name, " and ")
 	e.clock, e.step, e.read = sandbox.NewClock(time.Now()), 10*time.Minute, 0
 	if early { // so that what takes long there has not come to pass in the future
 		e.clock = sandbox.NewClock(time.Now().Add(-3 * time.Hour))
 	}
 	o := sandbox.Options{Catalog: catalog, Clock: e.clock, Seed: 1}
+	if more {
+		o.Accounts = []sandbox.AccountOptions{{ID: other}}
+	}
 	if strings.Trim(name, "0123456789") == "" {
 		o.Account, name = name, ""
 	}
@@ -162,9 +168,17 @@ func operation(ts *testscript.TestScript, name string) *awsapi.Operation {
 }
 
 func callAWS(ts *testscript.TestScript, _ bool, args []string) {
-	region, name, elsewhere := strings.Cut(args[0], "/")
-	if !elsewhere {
-		region, name = "", args[0]
+	where := strings.Split(args[0], "/")
+	name, region, key := where[len(where)-1], "", sandbox.OperatorKey
+	for _, part := range where[:len(where)-1] {
+		if strings.Trim(part, "0123456789") != "" {
+			region = part
+			continue
+		}
+		var known bool
+		if key, _, known = accountOf(ts).box.OperatorOf(part); !known {
+			ts.Fatalf("there is no account %s", part)
+		}
 	}
 	e, op := accountOf(ts), operation(ts, name)
 	in := map[string]any{}
@@ -173,7 +187,7 @@ func callAWS(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	in, err := op.Coerce(in)
 	ts.Check(err)
-	_, err = e.box.Call(context.Background(), sandbox.Request{Region: region, Service: op.Service.Name, Operation: op.Name, AccessKeyID: sandbox.OperatorKey, Input: in})
+	_, err = e.box.Call(context.Background(), sandbox.Request{Region: region, Service: op.Service.Name, Operation: op.Name, AccessKeyID: key, Input: in})
 	ts.Check(err)
 	e.read = len(e.box.Calls())
 }

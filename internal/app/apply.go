@@ -212,10 +212,14 @@ func (ses *session) isFor(op string, plan *knowngood.Plan, asked string) error {
 	if asked == "" {
 		here.Region = plan.Place.Region
 	}
-	if plan.Place == here {
+	place := plan.Place
+	if plan.Parent != nil { // it is carried out from there, whatever its own place is
+		place, here.Region = plan.Parent.Home, plan.Parent.Home.Region
+	}
+	if place == here {
 		return nil
 	}
-	return knowngood.E(knowngood.Refused, op, "the plan is for %s in %s, the credentials and Region are %s in %s", plan.Place.Account, plan.Place.Region, here.Account, here.Region)
+	return knowngood.E(knowngood.Refused, op, "the plan is for %s in %s, the credentials and Region are %s in %s", place.Account, place.Region, here.Account, here.Region)
 }
 
 func apply(ctx context.Context, s Streams, o applyOptions, name string) error {

@@ -355,7 +355,7 @@ func printFolded(w io.Writer, p *knowngood.Plan) {
 	calls, t := p.Parts[0].Calls, newCallTable(p)
 	for i := 0; i < len(calls); {
 		if calls[i].Class == knowngood.Write {
-			t.add(i+1, calls[i])
+			t.add(fmt.Sprint(i+1), calls[i])
 			i++
 			continue
 		}

@@ -188,22 +188,40 @@ func plural(n int, noun string) string {
 // callTable shows the calls of a plan, numbered, in lines of their own.
 type callTable struct {
 	rows   [][]string
-	number map[string]int // of the main part's calls, by id
+	number map[string]string // of the main part's calls and those below them, by id
 }
 
 func newCallTable(p *knowngood.Plan) *callTable {
-	t := &callTable{rows: [][]string{{"", "", "call", "on", "effect", "taken back by"}}, number: map[string]int{}}
-	for i, c := range p.Parts[0].Calls {
-		t.number[c.ID] = i + 1
-	}
+	t := &callTable{rows: [][]string{{"", "", "call", "on", "effect", "taken back by"}}, number: map[string]string{}}
+	t.count(p, "")
 	return t
 }
 
+// count numbers the calls of a plan's main part, and below each that starts another
+// automation those of that.
+func (t *callTable) count(p *knowngood.Plan, above string) {
+	for i, c := range p.Parts[0].Calls {
+		t.number[c.ID] = above + fmt.Sprint(i+1)
+		if child := childPlan(p, c); child != nil {
+			t.count(child, t.number[c.ID]+".")
+		}
+	}
+}
+
+// childPlan is the plan of the automation that a call starts; nil: it starts none.
+func childPlan(p *knowngood.Plan, c knowngood.Call) *knowngood.Plan {
+	i := slices.IndexFunc(p.Children, func(child knowngood.Plan) bool { return c.Child != "" && child.RunID == c.Child })
+	if i < 0 {
+		return nil
+	}
+	return &p.Children[i]
+}
+
 // add adds a call.
-func (t *callTable) add(number int, c knowngood.Call) {
-	row := []string{fmt.Sprintf("%3d", number), class(c.Class), c.Service + ":" + c.Operation, t.summary(c.Input), "", ""}
+func (t *callTable) add(number string, c knowngood.Call) {
+	row := []string{numbered(number), class(c.Class), indented(number) + c.Service + ":" + c.Operation, t.summary(c.Input), "", ""}
 	if c.Service == runbook.WebhookAction {
-		row[2], row[3] = c.Service, t.webhook(c.Input)
+		row[2], row[3] = indented(number)+c.Service, t.webhook(c.Input)
 	}
 	if c.Class == knowngood.Write {
 		row[4] = string(c.Effect)
@@ -216,11 +234,79 @@ func (t *callTable) add(number int, c knowngood.Call) {
 
 func printCalls(w io.Writer, p *knowngood.Plan, calls []knowngood.Call) {
 	t := newCallTable(p)
-	for i, c := range calls {
-		t.add(i+1, c)
-	}
+	t.addAll(p, "", calls)
 	columns(w, "  ", t.rows)
 }
+
+// addAll adds calls, and below one that starts another automation those of that.
+func (t *callTable) addAll(p *knowngood.Plan, above string, calls []knowngood.Call) {
+	for i, c := range calls {
+		number := above + fmt.Sprint(i+1)
+		child := childPlan(p, c)
+		if child == nil {
+			t.add(number, c)
+			continue
+		}
+		t.start(number, c.Step, string(c.Effect), child)
+		t.addChild(number+".", child)
+	}
+}
+
+// start adds the line of an automation that is started.
+func (t *callTable) start(number, step, effect string, p *knowngood.Plan) {
+	t.rows = append(t.rows, []string{numbered(number), "run", indented(number) + p.Document.Name, startedOn(step, p), effect, ""})
+}
+
+func numbered(number string) string { return fmt.Sprintf("%3s", number) }
+
+// indented is the space before a call of an automation that another starts.
+func indented(number string) string { return strings.Repeat("  ", strings.Count(number, ".")) }
+
+// startedOn says what an automation that is started is for.
+func startedOn(step string, p *knowngood.Plan) string {
+	if g := p.Group; g != nil {
+		what := "target"
+		if p.Children[0].MultiAccount && p.Children[0].Display.Summary == "" {
+			what = "location"
+		}
+		return fmt.Sprintf("%s: %s, %s at once, stops after more than %s failed", step, plural(len(p.Children), what), g.MaxConcurrency, g.MaxErrors)
+	}
+	return step
+}
+
+// addChild adds what another automation does: its expected path, and a line for
+// what else it may do.
+func (t *callTable) addChild(above string, p *knowngood.Plan) {
+	for i := range p.Children {
+		if p.Group == nil {
+			break
+		}
+		member := &p.Children[i]
+		if i == shownMembers {
+			t.rows = append(t.rows, []string{"", "", indented(above) + fmt.Sprintf("and %d more", len(p.Children)-i), "", "", ""})
+			break
+		}
+		number := above + fmt.Sprint(i+1)
+		t.start(number, memberName(p, member), string(member.Risk.Effect), member)
+		t.addChild(number+".", member)
+	}
+	t.addAll(p, above, p.Parts[0].Calls)
+	for _, part := range p.Parts[1:] {
+		t.rows = append(t.rows, []string{"", "", indented(above) + "only if " + conditions(part.When) + ": " + counts(part.Calls), "", "", ""})
+	}
+}
+
+// memberName tells one of many automations from the others: by its account and
+// Region, or by the parameters in which it differs.
+func memberName(group, p *knowngood.Plan) string {
+	if p.Place == group.Place && p.Display.Summary != "" {
+		return p.Display.Summary
+	}
+	return p.Place.Account + " " + p.Place.Region
+}
+
+// shownMembers is how many of many automations are shown; the plan's file has all.
+const shownMembers = 10
 
 // columns writes rows so that their cells stand under each other. The last cell
 // of a row may be of any length.
@@ -302,7 +388,7 @@ func (t *callTable) webhook(input any) string {
 }
 
 // selfSpeaking values need no name before them: vol-0f3a…, and what is new.
-var selfSpeaking = regexp.MustCompile(`^[a-z]{1,6}-[0-9a-f]{8,17}$|^\(new [A-Za-z]+( of \d+)?\)$`)
+var selfSpeaking = regexp.MustCompile(`^[a-z]{1,6}-[0-9a-f]{8,17}$|^\(new [A-Za-z]+( of [\d.]+)?\)$`)
 
 func rank(member string) int {
 	switch {
@@ -331,8 +417,8 @@ func (t *callTable) shown(v any) string {
 			path, _ := ref["path"].(string)
 			from, _ := ref["from"].(string)
 			made := "new " + strings.TrimSuffix(path[strings.LastIndex(path, ".")+1:], "Id")
-			if n := t.number[from]; n > 0 {
-				made += fmt.Sprintf(" of %d", n)
+			if n := t.number[from]; n != "" {
+				made += " of " + n
 			}
 			return "(" + made + ")"
 		}

@@ -3,6 +3,8 @@ package app
 import (
 	"fmt"
 	"io"
+	"strings"
+	"sync"
 
 	"github.com/knowngood/knowngood"
 	"github.com/knowngood/knowngood/internal/remedy"
@@ -15,6 +17,7 @@ type progress struct {
 	w      io.Writer
 	title  string            // a line that comes before; "": none
 	stages map[string]string // name by step
+	mu     sync.Mutex
 	begun  bool
 }
 
@@ -26,14 +29,23 @@ func newProgress(w io.Writer, title string, stages []remedy.Stage) *progress {
 	return p
 }
 
-// entry takes an entry of the run's log.
-func (p *progress) entry(_ *knowngood.Plan, e knowngood.LogEntry) {
+// entry takes an entry of the run's log, or of that of a run which it has started.
+func (p *progress) entry(plan *knowngood.Plan, e knowngood.LogEntry) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.title != "" {
 		fmt.Fprintln(p.w, p.title)
 		p.title = ""
 	}
+	if plan.Parent != nil && strings.HasPrefix(plan.Parent.Step, "[") { // one of many
+		p.member(plan.Parent.Step, e)
+		return
+	}
 	if e.Kind != knowngood.EntryStepEnded {
 		return
+	}
+	if plan.Parent != nil {
+		e.Step = plan.Parent.Step + "/" + e.Step
 	}
 	body, err := runbook.Decode[runbook.StepEndedBody](e)
 	if err != nil {
@@ -48,6 +60,18 @@ func (p *progress) entry(_ *knowngood.Plan, e knowngood.LogEntry) {
 	case len(p.stages) == 0:
 		p.print("✓ " + e.Step)
 	}
+}
+
+// member shows that one of many runs has ended.
+func (p *progress) member(name string, e knowngood.LogEntry) {
+	if e.Kind != knowngood.EntryRunEnded {
+		return
+	}
+	if end, err := runbook.Decode[runbook.RunEndedBody](e); err == nil && end.State == knowngood.RunSuccess {
+		p.print("✓ " + name)
+		return
+	}
+	p.print("✗ " + name)
 }
 
 func (p *progress) print(text string) {

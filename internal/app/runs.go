@@ -75,7 +75,11 @@ func listRuns(ctx context.Context, s Streams, o runsListOptions) error {
 	}
 	rows := make([][]string, len(runs))
 	for i, r := range runs {
-		rows[i] = []string{r.ID, string(r.State), r.Created.Format(time.DateTime), r.Resource.ID, r.Message}
+		on := r.Resource.ID
+		if on == r.ID { // it acts on nothing by itself
+			on = "of " + r.Parent
+		}
+		rows[i] = []string{r.ID, string(r.State), r.Created.Format(time.DateTime), on, r.Message}
 	}
 	columns(s.Out, "", rows)
 	if len(runs) == 0 {
@@ -123,7 +127,14 @@ func showRun(ctx context.Context, s Streams, o runsOptions, id string) error {
 			Log []knowngood.LogEntry `json:"log"`
 		}{run, append([]knowngood.LogEntry{}, log...)})
 	}
+	children, err := st.Runs(ctx, knowngood.RunQuery{Parent: run.ID})
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(s.Out, "Run       %s, %s\nResource  %s\nPlan      %s\n", run.ID, run.State, run.Resource, short(run.PlanHash))
+	if run.Parent != "" {
+		fmt.Fprintf(s.Out, "Of        %s\n", run.Parent)
+	}
 	if run.Message != "" {
 		fmt.Fprintf(s.Out, "Why       %s\n", run.Message)
 	}
@@ -131,6 +142,15 @@ func showRun(ctx context.Context, s Streams, o runsOptions, id string) error {
 		fmt.Fprintf(s.Out, "Wakes     %s\n", run.Wake.Format(time.DateTime))
 	}
 	printLog(s.Out, log)
+	if len(children) > 0 {
+		fmt.Fprintf(s.Out, "\nIt has started %s:\n", plural(len(children), "run"))
+		slices.Reverse(children) // the oldest first
+		rows := make([][]string, len(children))
+		for i, r := range children {
+			rows[i] = []string{r.ID, string(r.State), r.Message}
+		}
+		columns(s.Out, "  ", rows)
+	}
 	return nil
 }
 

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -45,18 +44,27 @@ type automationRun struct {
 	document *runbook.Document
 	log      *runbook.MemLog
 
+	parent *automationRun // that started it; nil: none
+	many   []*automationGroup
+
 	mu        sync.Mutex // of what follows
 	running   bool
+	interrupt context.CancelFunc              // of what sleeps
 	again     bool                            // something came while it ran
 	decisions map[string][]knowngood.Approval // by step
+	approvers map[string][]string             // by step
 	progress  sandbox.AutomationProgress
+	outputs   map[string]any    // in the end
+	started   map[string]string // executions, by the key of what asked for them
+	awaits    bool              // another execution's end
+	stopped   bool
 }
 
 // Start implements sandbox.AutomationEngine.
 func (a *automations) Start(e *sandbox.AutomationExecution) {
-	r := &automationRun{of: a, e: e, decisions: map[string][]knowngood.Approval{}}
+	r := &automationRun{of: a, e: e, decisions: map[string][]knowngood.Approval{}, approvers: map[string][]string{}, started: map[string]string{}}
 	a.mu.Lock()
-	a.runs[e.ID] = r
+	a.runs[e.ID], r.parent = r, a.runs[e.Parent]
 	a.mu.Unlock()
 	if err := r.begin(); err != nil {
 		r.report(func(p *sandbox.AutomationProgress) { p.Status, p.FailureMessage = "Failed", err.Error() })
@@ -65,17 +73,17 @@ func (a *automations) Start(e *sandbox.AutomationExecution) {
 	r.goOn()
 }
 
-// Signal implements sandbox.AutomationEngine. A sandbox doesn't check whether
-// whoever signals is one of the step's approvers: each signal counts as a person.
-func (a *automations) Signal(e *sandbox.AutomationExecution, signal string, _ map[string][]string) {
+// Signal implements sandbox.AutomationEngine. A person counts once, with the latest
+// decision.
+func (a *automations) Signal(e *sandbox.AutomationExecution, signal, by string, _ map[string][]string) {
 	r := a.run(e.ID)
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
 	step := r.progress.CurrentStep
-	who := fmt.Sprintf("approver %d", len(r.decisions[step])+1)
-	r.decisions[step] = append(r.decisions[step], knowngood.Approval{By: who, Approved: signal != "Reject", Time: a.clock.Now()})
+	others := slices.DeleteFunc(slices.Clone(r.decisions[step]), func(d knowngood.Approval) bool { return d.By == by })
+	r.decisions[step] = append(others, knowngood.Approval{By: by, Approved: signal != "Reject", Time: a.clock.Now()})
 	r.mu.Unlock()
 	r.goOn()
 }
@@ -86,6 +94,9 @@ func (a *automations) Stop(e *sandbox.AutomationExecution, how string) {
 	if r == nil || r.log == nil {
 		return
 	}
+	r.mu.Lock()
+	r.stopped = true
+	r.mu.Unlock()
 	entry, err := runbook.Encode(knowngood.EntryCancel, "", 0, runbook.CancelBody{Reason: how})
 	if err != nil {
 		return // a reason has a form in JSON
@@ -107,17 +118,23 @@ func (r *automationRun) begin() (err error) {
 		return err
 	}
 	for _, s := range r.document.Steps() {
+		if r.e.Many != nil {
+			break
+		}
 		r.progress.Steps = append(r.progress.Steps, sandbox.AutomationStep{Name: s.Name, Action: s.Action, Status: "Pending"})
 	}
 	given := knowngood.Params{}
 	for name, v := range r.e.Parameters {
 		given[name] = v
 	}
-	params, err := r.document.BindParameters(given)
+	partition, err := r.of.catalog.Partition(r.e.Region)
 	if err != nil {
 		return err
 	}
-	partition, err := r.of.catalog.Partition(r.e.Region)
+	if r.e.Many != nil {
+		return r.beginMany(partition.ID)
+	}
+	params, err := r.document.BindParameters(given)
 	if err != nil {
 		return err
 	}
@@ -126,19 +143,26 @@ func (r *automationRun) begin() (err error) {
 	if err != nil {
 		return err
 	}
-	start, err := r.document.Start(runbook.StartBody{Parameters: params, ExecutionID: r.e.ID, DateTime: r.of.clock.Now(), Seed: 1, Place: place, Role: role})
+	start, err := r.document.Start(runbook.StartBody{Parameters: params, ExecutionID: r.e.ID, DateTime: r.of.clock.Now(), Seed: 1, Place: place, Role: role, MultiAccount: r.e.MultiAccount})
+	if err != nil {
+		return err
+	}
 	start.Time = r.of.clock.Now()
 	r.log = runbook.NewMemLog(start)
 	r.report(func(p *sandbox.AutomationProgress) { p.Status = "InProgress" })
 	return err
 }
 
-// goOn drives the run until it waits for a person, or ends.
+// goOn drives the run until it waits for a person, or ends. One that is under way,
+// and perhaps asleep, looks at once what has come.
 func (r *automationRun) goOn() {
 	r.mu.Lock()
 	r.again = true
 	busy := r.running
 	r.running = true
+	if busy && r.interrupt != nil {
+		r.interrupt()
+	}
 	r.mu.Unlock()
 	switch {
 	case busy:
@@ -164,32 +188,48 @@ func (r *automationRun) drive() {
 }
 
 func (r *automationRun) once() {
+	if r.many != nil {
+		r.onceMany()
+		return
+	}
+	ctx, interrupt := context.WithCancel(r.of.ctx)
+	defer interrupt()
+	r.mu.Lock()
+	r.awaits, r.interrupt = false, interrupt
+	if r.again { // it came in between
+		interrupt()
+	}
+	r.mu.Unlock()
 	caller, err := r.caller()
 	if err == nil {
 		runner := &runbook.Runner{Document: r.document, RunID: r.e.ID, Epoch: 1, Log: r.log, Caller: caller, Catalog: r.of.catalog, Clock: r.of.clock, Decisions: r.decided, OnEntry: r.heard,
-			Effects: runbook.Effects{Webhooks: r.of.webhooksOf(caller)},
+			Effects: runbook.Effects{Webhooks: r.of.webhooksOf(caller), Automations: startedAutomations{r}},
 			Notify: func(ask runbook.ApproveRequest) (string, bool) {
 				return "aws ssm send-automation-signal --automation-execution-id " + ask.Execution + " --signal-type Approve, or Reject", true
 			}}
 		var result runbook.EndResult
-		if result, err = runner.Run(r.of.ctx); err == nil {
-			r.report(func(p *sandbox.AutomationProgress) { ended(p, result) })
+		if result, err = runner.Run(ctx); err == nil {
+			r.report(func(p *sandbox.AutomationProgress) { r.ended(p, result) })
 		}
 	}
-	if err != nil && r.of.ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil {
 		r.report(func(p *sandbox.AutomationProgress) { p.Status, p.FailureMessage = "Failed", err.Error() })
 	}
 }
 
-// caller calls as whoever started the execution, or with the document's role.
-// What the sandbox started by itself, as a maintenance window does, acts as the
-// account's operator.
-func (r *automationRun) caller() (awsapi.Caller, error) {
+// starter calls as whoever started the execution. What the sandbox started by
+// itself, as a maintenance window does, acts as the account's operator.
+func (r *automationRun) starter() (*awsapi.Client, error) {
 	id, secret := r.e.AccessKeyID, r.e.SecretAccessKey
 	if id == "" {
 		id, secret, _ = r.of.box.OperatorOf(r.e.Account)
 	}
-	client, err := awsapi.New(awsapi.Config{Catalog: r.of.catalog, Region: r.e.Region, HTTPClient: awsapi.HandlerDoer(r.of.box), Credentials: awsapi.StaticCredentials(id, secret, r.e.SessionToken)})
+	return awsapi.New(awsapi.Config{Catalog: r.of.catalog, Region: r.e.Region, HTTPClient: awsapi.HandlerDoer(r.of.box), Credentials: awsapi.StaticCredentials(id, secret, r.e.SessionToken)})
+}
+
+// caller calls as whoever started the execution, or with the document's role.
+func (r *automationRun) caller() (awsapi.Caller, error) {
+	client, err := r.starter()
 	if err != nil {
 		return nil, err
 	}
@@ -215,6 +255,7 @@ func (a *automations) webhooksOf(caller awsapi.Caller) runbook.Webhooks {
 func (r *automationRun) decided(_ context.Context, ask runbook.ApproveRequest) ([]knowngood.Approval, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.approvers[ask.Step] = ask.Approvers
 	return slices.Clone(r.decisions[ask.Step]), nil
 }
 
@@ -255,8 +296,16 @@ func (r *automationRun) step(name string, change func(*sandbox.AutomationStep)) 
 	})
 }
 
-// ended is how a run stands when it has ended, or waits for a person.
-func ended(p *sandbox.AutomationProgress, result runbook.EndResult) {
+// ended is how a run stands when it has ended, or waits for a person, or for another
+// execution: then it is in progress.
+func (r *automationRun) ended(p *sandbox.AutomationProgress, result runbook.EndResult) {
+	r.outputs = result.Outputs
+	if result.State == knowngood.RunWaiting && r.awaits {
+		if p.Status = "InProgress"; r.stopped {
+			p.Status = "Cancelling"
+		}
+		return
+	}
 	p.Status, p.FailureMessage, p.Outputs = string(result.State), result.Message, textLists(result.Outputs)
 	switch result.State {
 	case knowngood.RunSuccess, knowngood.RunFailed, knowngood.RunTimedOut, knowngood.RunCancelled:
@@ -264,7 +313,7 @@ func ended(p *sandbox.AutomationProgress, result runbook.EndResult) {
 		p.FailureMessage = ""
 		for i := range p.Steps {
 			if s := &p.Steps[i]; s.Name == p.CurrentStep {
-				s.Status = "Waiting"
+				s.Status, s.Approvers = "Waiting", r.approvers[s.Name]
 			}
 		}
 	default: // what became of a write is not known
@@ -283,6 +332,9 @@ func (r *automationRun) report(change func(*sandbox.AutomationProgress)) {
 	r.mu.Unlock()
 	// The sandbox refuses what comes after the end, as it must.
 	_ = r.e.Report(p)
+	if r.parent != nil && over(p.Status) {
+		r.parent.goOn()
+	}
 }
 
 // textLists are outputs as SSM has them: lists of texts.

@@ -149,7 +149,7 @@ func newConnection(ctx context.Context, cfg awsapi.Config, clock knowngood.Clock
 		return nil, err
 	}
 	s.scripts = newScripts(s.catalog, set, warner(ctx))
-	s.webhooks = webhooks{as: s.as, here: s.loopback}
+	s.webhooks = webhooks{as: s.asRole, here: s.loopback}
 	who, err := client.Call(ctx, "sts", "GetCallerIdentity", nil)
 	if err != nil {
 		return nil, awsError("find out who calls", err, cfg)
@@ -181,13 +181,26 @@ func (s *session) withInventory() (*session, error) {
 	return &full, err
 }
 
-// as is the client with a role's credentials, narrowed; the empty role is the
-// caller.
-func (s *session) as(role, purpose string, n remedy.Narrowing) awsapi.Caller {
-	if role == "" {
-		return s.client
+// as is the client with the credentials of roles that are assumed one after
+// another, the last narrowed; without roles it is the caller.
+func (s *session) as(roles []string, purpose string, n remedy.Narrowing) awsapi.Caller {
+	client := s.client
+	for i, role := range roles {
+		as := awsapi.RoleSession{Name: "knowngood-" + purpose}
+		if i == len(roles)-1 {
+			as.Policy, as.PolicyARNs = n.Policy, n.Managed
+		}
+		client = client.AssumeRole(role, as)
 	}
-	return s.client.AssumeRole(role, awsapi.RoleSession{Name: "knowngood-" + purpose, Policy: n.Policy, PolicyARNs: n.Managed})
+	return client
+}
+
+// asRole is as, with at most one role.
+func (s *session) asRole(role, purpose string, n remedy.Narrowing) awsapi.Caller {
+	if role == "" {
+		return s.as(nil, purpose, n)
+	}
+	return s.as([]string{role}, purpose, n)
 }
 
 func (s *session) findings() *finding.Service {
@@ -218,7 +231,7 @@ const (
 // remediator carries out plans under a governance.
 func (s *session) remediator(g *governance, onEntry func(*knowngood.Plan, knowngood.LogEntry)) *remedy.Remediator {
 	return &remedy.Remediator{
-		Catalog: s.catalog, Content: s.content, As: s.as, Runs: s.store, Log: s.store, Records: s.store, Findings: s.findings(), Clock: s.clock,
+		Catalog: s.catalog, Content: s.content, As: s.as, Runs: s.store, Family: s.store, Plans: s.store, Log: s.store, Records: s.store, Findings: s.findings(), Clock: s.clock,
 		Verifier: remedy.Verifier{Reader: s.collector(g.rules.Reads()), Evaluator: court{g, s}, Clock: s.clock, Consistency: consistency, Poll: poll},
 		Effects:  runbook.Effects{Scripts: s.scripts, Webhooks: s.webhooks}, Attachments: s.files.sources,
 		Owner: me(), Dead: isDead, NewID: newRunID, OnEntry: onEntry,

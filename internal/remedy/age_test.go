@@ -57,14 +57,14 @@ func TestTheTimeOfWhatIsLeftCountsFromItsTag(t *testing.T) {
 func TestARunThatHasBegunGoesOnHoweverOldItsPlanIs(t *testing.T) {
 	l := newLoop(t)
 	plan, _, _ := l.attached()
-	l.As = func(string, string, Narrowing) awsapi.Caller {
+	l.As = func([]string, string, Narrowing) awsapi.Caller {
 		return &expiring{Caller: directly{l.estate}, step: "WaitForSnapshot", code: "ExpiredToken"}
 	}
 	if _, err := l.Apply(t.Context(), plan, approvalOf(plan), knowngood.Retry{}); knowngood.KindOf(err) != knowngood.Credentials {
 		t.Fatal(err)
 	}
 	l.clock.Advance(2 * PlanLifetime)
-	l.As = func(string, string, Narrowing) awsapi.Caller { return directly{l.estate} }
+	l.As = func([]string, string, Narrowing) awsapi.Caller { return directly{l.estate} }
 	// The wait's own time is over by now; the way back is gone all the same.
 	if result, err := l.Apply(t.Context(), plan, approvalOf(plan), knowngood.Retry{}); err != nil || !result.State.Ended() {
 		t.Errorf("%+v, %v", result, err)
@@ -90,7 +90,7 @@ func (a altered) Entries(ctx context.Context, runID string) ([]knowngood.LogEntr
 func TestARefusalAfterAWriteEndsNoRun(t *testing.T) {
 	l := newLoop(t)
 	plan, f, _ := l.attached()
-	l.As = func(string, string, Narrowing) awsapi.Caller {
+	l.As = func([]string, string, Narrowing) awsapi.Caller {
 		return &expiring{Caller: directly{l.estate}, step: "WaitForSnapshot", code: "ExpiredToken"}
 	}
 	if _, err := l.Apply(t.Context(), plan, approvalOf(plan), knowngood.Retry{}); knowngood.KindOf(err) != knowngood.Credentials {

@@ -35,7 +35,7 @@ func (r *Remediator) sources(beside runbook.AttachmentSource) []runbook.Attachme
 	if r.Attachments == nil {
 		return []runbook.AttachmentSource{beside}
 	}
-	return append(slices.Clip(r.Attachments(r.As("", "attachments", Narrowing{}))), beside)
+	return append(slices.Clip(r.Attachments(r.As(nil, "attachments", Narrowing{}))), beside)
 }
 
 const attachmentHint = "--attachments says where the files of documents are: a folder, or s3://bucket/prefix"
@@ -72,6 +72,26 @@ func (r *Remediator) keepAttachments(ctx context.Context, plan *knowngood.Plan, 
 		bySum[a.SHA256] = files[a.Name]
 	}
 	_, err := r.Records.KeepAttachments(ctx, plan, bySum)
+	return err
+}
+
+// filesOf are a runbook's files. They belong to the document, which is the caller's,
+// and not the role's.
+func (r *Remediator) filesOf(ctx context.Context, book *Runbook) (map[string][]byte, []knowngood.AttachmentRef, error) {
+	return book.attachments(ctx, r.sources(book.Beside))
+}
+
+// keepChildren keeps the files of what a plan executes, with the plan.
+func (r *Remediator) keepChildren(ctx context.Context, plan *knowngood.Plan, files map[string][]byte) error {
+	if len(files) == 0 {
+		return nil
+	}
+	all := *plan
+	all.Document.Attachments = nil
+	for sum := range files {
+		all.Document.Attachments = append(all.Document.Attachments, knowngood.AttachmentRef{SHA256: sum})
+	}
+	_, err := r.Records.KeepAttachments(ctx, &all, files)
 	return err
 }
 

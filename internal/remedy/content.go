@@ -1,12 +1,15 @@
 package remedy
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -56,9 +59,13 @@ func (c *Content) Runbook(name string) (*Runbook, error) {
 	own := err != nil
 	if own {
 		if raw, err = os.ReadFile(name); err != nil {
-			return nil, knowngood.E(knowngood.Invalid, "read the runbook", "%s is neither in the library nor a file that can be read", name).WithHint("the library has %s", strings.Join(c.names(), ", "))
+			return nil, knowngood.E(knowngood.Invalid, "read the runbook", "%s %w", name, errNoRunbook).WithHint("the library has %s", strings.Join(c.names(), ", "))
 		}
 	}
+	return c.parse(name, raw, own)
+}
+
+func (c *Content) parse(name string, raw []byte, own bool) (*Runbook, error) {
 	d, err := runbook.Parse(name, raw)
 	if err != nil {
 		return nil, &knowngood.Error{Kind: knowngood.Invalid, Op: "read the runbook", Err: err}
@@ -74,6 +81,44 @@ func (c *Content) Runbook(name string) (*Runbook, error) {
 	ref := knowngood.DocumentRef{Name: name, SHA256: hex.EncodeToString(sum[:]), Content: string(raw)}
 	return &Runbook{Document: d, Ref: ref, Entry: entry, Beside: c.beside(name)}, nil
 }
+
+// Executed finds the runbook that a step executes: one of the library's, the user's
+// file of that name beside the document that has the step, with .yaml, .yml or .json
+// or without, and else, or where a certain version is asked for, what SSM's
+// GetDocument answers.
+func (c *Content) Executed(ctx context.Context, by, name, version string, document func(ctx context.Context, name, version string) (map[string]any, error)) (*Runbook, error) {
+	latest := version == "" || version == "$DEFAULT" || version == "$LATEST"
+	if latest && documentForm.MatchString(name) {
+		for _, end := range []string{"", ".yaml", ".yml", ".json"} {
+			file := name + end
+			if dir := filepath.Dir(by); end != "" && dir != "." {
+				file = filepath.Join(dir, file)
+			}
+			if book, err := c.Runbook(file); err == nil || !errors.Is(err, errNoRunbook) {
+				return book, err
+			}
+		}
+	}
+	out, err := document(ctx, name, version)
+	if err != nil {
+		return nil, knowngood.E(knowngood.Invalid, "", "it is neither in the library nor a file of that name here, and SSM does not give it: %w", err)
+	}
+	content, _ := out["Content"].(string)
+	if kind, _ := out["DocumentType"].(string); kind != "Automation" {
+		return nil, knowngood.E(knowngood.Invalid, "", "it is a document of type %s, not Automation", kind)
+	}
+	book, err := c.parse(name, []byte(content), false)
+	if err != nil {
+		return nil, err
+	}
+	book.Ref.Version, _ = out["DocumentVersion"].(string)
+	return book, nil
+}
+
+// documentForm is the form of a document's name that may be that of a file here.
+var documentForm = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*$`)
+
+var errNoRunbook = errors.New("is neither in the library nor a file that can be read")
 
 // names are those of the library's runbooks, sorted.
 func (c *Content) names() []string {

@@ -32,7 +32,7 @@ func TestCredentialsThatExpireInMidRunFailNoStep(t *testing.T) {
 		t.Run(step, func(t *testing.T) {
 			l := newLoop(t)
 			plan, f, instance := l.attached()
-			l.As = func(string, string, Narrowing) awsapi.Caller {
+			l.As = func([]string, string, Narrowing) awsapi.Caller {
 				return &expiring{Caller: directly{l.estate}, step: step, code: code}
 			}
 			if _, err := l.Apply(t.Context(), plan, approvalOf(plan), knowngood.Retry{}); knowngood.KindOf(err) != knowngood.Credentials {
@@ -51,7 +51,7 @@ func TestCredentialsThatExpireInMidRunFailNoStep(t *testing.T) {
 			if _, err := l.Apply(t.Context(), plan, approvalOf(plan), knowngood.Retry{}); knowngood.KindOf(err) != knowngood.Credentials {
 				t.Fatalf("%v, want an error about the credentials", err)
 			}
-			l.As = func(string, string, Narrowing) awsapi.Caller { return directly{l.estate} }
+			l.As = func([]string, string, Narrowing) awsapi.Caller { return directly{l.estate} }
 			result, err := l.Apply(t.Context(), plan, approvalOf(plan), knowngood.Retry{})
 			if err != nil || result.State != knowngood.RunSuccess {
 				t.Fatalf("%+v, %v", result, err)
@@ -67,7 +67,7 @@ func TestCredentialsThatExpireInMidRunFailNoStep(t *testing.T) {
 func TestDeadCredentialsAreNoDriftAndNoRefusal(t *testing.T) {
 	l := newLoop(t)
 	plan, f, _ := l.attached()
-	l.As = func(string, string, Narrowing) awsapi.Caller {
+	l.As = func([]string, string, Narrowing) awsapi.Caller {
 		return &expiring{Caller: directly{l.estate}, expired: true, code: "ExpiredToken"}
 	}
 	if _, err := l.Apply(t.Context(), plan, approvalOf(plan), knowngood.Retry{}); knowngood.KindOf(err) != knowngood.Credentials {

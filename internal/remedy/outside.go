@@ -35,8 +35,8 @@ func (s *scriptCalls) outside(method string, in map[string]any) map[string]any {
 	s.incomplete("what %s %s answers the script %s is known only when it is run", method, printable(address), s.step)
 	key := strings.Join([]string{s.w.part.name, mark, runbook.OutsideService, method, text(template)}, "\x00")
 	if _, ok := s.ids[key]; !ok {
-		s.writes++
-		s.ids[key] = "w" + strconv.Itoa(s.writes)
+		s.lineage.writes++
+		s.ids[key] = "w" + strconv.Itoa(s.lineage.writes)
 		s.w.part.calls = append(s.w.part.calls, knowngood.Call{ID: s.ids[key], Step: s.step, Class: knowngood.Write, Service: runbook.OutsideService, Operation: method,
 			Account: s.req.Place.Account, Region: s.req.Place.Region, Input: template, Assumed: s.assumed || hasPlaceholder(in), Effect: knowngood.Irreversible})
 	}

@@ -115,7 +115,7 @@ func (e *exploration) recordAt(w *way, step, mark, account, region string, op *a
 		default:
 			call.Effect, call.Inverse = row.Effect, row.Inverse
 		}
-		e.made[id] = row.Inverse
+		e.lineage.made[id] = row.Inverse
 	}
 	w.part.calls = append(w.part.calls, call)
 	return id
@@ -128,11 +128,11 @@ func (e *exploration) number(w *way, mark string, c knowngood.Call) (id string, 
 		return id, true
 	}
 	if c.Class == knowngood.Write {
-		e.writes++
-		id = "w" + strconv.Itoa(e.writes)
+		e.lineage.writes++
+		id = "w" + strconv.Itoa(e.lineage.writes)
 	} else {
-		e.reads++
-		id = "r" + strconv.Itoa(e.reads)
+		e.lineage.reads++
+		id = "r" + strconv.Itoa(e.lineage.reads)
 	}
 	e.ids[key] = id
 	return id, false
@@ -163,7 +163,7 @@ func (e *exploration) ownWork(op *awsapi.Operation, in map[string]any) bool {
 		names++
 		s, _ := v.(string)
 		made, whole := wholePlaceholder(s)
-		if !whole || made.Path != member || e.made[made.From] != op.Service.Name+":"+op.Name {
+		if !whole || made.Path != member || e.lineage.made[made.From] != op.Service.Name+":"+op.Name {
 			return false
 		}
 	}
@@ -269,13 +269,14 @@ func certain(v any, echoes bool) bool {
 	return echoes && !hasPlaceholder(v)
 }
 
-// finish puts the plan together, with the expected path's log, and gives it its
-// hash.
+// finish puts the plan together, with the expected path's log; its hash is still to
+// come.
 func (e *exploration) finish(log []knowngood.LogEntry) (*knowngood.Plan, error) {
 	plan := &knowngood.Plan{
 		Version: knowngood.PlanVersion, RunID: e.req.RunID, Created: e.req.Created, Seed: e.req.Seed, Finding: e.req.Finding, Rule: e.req.Rule,
-		Resource: e.req.Resource, Place: e.req.Place, Role: e.req.Role, Document: e.req.Ref, Parameters: e.params, Secrets: e.secrets, Preconditions: e.pre,
+		Resource: e.req.Resource, Place: e.req.Place, Role: e.req.Role, Via: e.req.Via, Document: e.req.Ref, Parameters: e.params, Secrets: e.secrets, Preconditions: e.pre,
 		Incomplete: e.missing, Actions: slices.Sorted(maps.Keys(e.actions)), Replacement: e.req.Entry.Replacement, Hosts: e.hosts(),
+		Children: e.children, MultiAccount: e.multiAccount,
 	}
 	for _, name := range e.order {
 		b := e.parts[name]
@@ -293,9 +294,14 @@ func (e *exploration) finish(log []knowngood.LogEntry) (*knowngood.Plan, error) 
 	if err := describe(plan, e.req.Document, e.req.Entry, log); err != nil {
 		return nil, err
 	}
-	var err error
-	plan.Hash, err = HashPlan(plan)
-	return plan, err
+	for _, c := range plan.Parts[0].Calls {
+		if child := childOf(plan, c); child != nil {
+			for i, d := range child.Risk.DowntimeSeconds {
+				plan.Risk.DowntimeSeconds[i] += d
+			}
+		}
+	}
+	return plan, nil
 }
 
 // severity orders the effects.
@@ -315,9 +321,17 @@ func risk(p *knowngood.Plan) knowngood.Risk {
 			if severity[c.Effect] > severity[r.Effect] {
 				r.Effect = c.Effect
 			}
-			why := string(c.Effect) + ": " + callName(c) + " in " + c.Step
-			if !slices.Contains(r.Reasons, why) {
-				r.Reasons = append(r.Reasons, why)
+			why := []string{string(c.Effect) + ": " + callName(c) + " in " + c.Step}
+			if child := childOf(p, c); child != nil {
+				why = nil
+				for _, reason := range child.Risk.Reasons {
+					why = append(why, reason+" of "+child.Document.Name+" in "+c.Step)
+				}
+			}
+			for _, why := range why {
+				if !slices.Contains(r.Reasons, why) {
+					r.Reasons = append(r.Reasons, why)
+				}
 			}
 		}
 	}

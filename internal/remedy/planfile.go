@@ -15,7 +15,8 @@ import (
 )
 
 // HashPlan is the plan's hash: SHA-256, in hex, over its RFC 8785 form
-// without the members hash and display.
+// without the members hash and display, and with the hashes of its children in their
+// place.
 func HashPlan(p *knowngood.Plan) (string, error) {
 	raw, err := json.Marshal(p)
 	if err != nil {
@@ -27,6 +28,17 @@ func HashPlan(p *knowngood.Plan) (string, error) {
 	}
 	delete(members, "hash")
 	delete(members, "display")
+	if len(p.Children) > 0 {
+		hashes := make([]string, len(p.Children))
+		for i := range p.Children {
+			if hashes[i], err = HashPlan(&p.Children[i]); err != nil {
+				return "", err
+			}
+		}
+		if members["children"], err = json.Marshal(hashes); err != nil {
+			return "", err
+		}
+	}
 	if raw, err = json.Marshal(members); err != nil {
 		return "", err
 	}
@@ -113,6 +125,11 @@ func DecodePlan(file string, raw []byte) (*knowngood.Plan, error) {
 	if sum := sha256.Sum256([]byte(p.Document.Content)); hex.EncodeToString(sum[:]) != p.Document.SHA256 {
 		return nil, knowngood.E(knowngood.Refused, "read the plan", "%s: the document in it does not fit its sha256", file)
 	}
+	for sha, content := range p.Documents {
+		if sum := sha256.Sum256([]byte(content)); hex.EncodeToString(sum[:]) != sha {
+			return nil, knowngood.E(knowngood.Refused, "read the plan", "%s: a document in it does not fit its sha256", file)
+		}
+	}
 	return &p, nil
 }
 
@@ -129,6 +146,9 @@ func normalise(p *knowngood.Plan) {
 		for j := range p.Parts[i].Calls {
 			p.Parts[i].Calls[j].Input = plain(p.Parts[i].Calls[j].Input)
 		}
+	}
+	for i := range p.Children {
+		normalise(&p.Children[i])
 	}
 }
 

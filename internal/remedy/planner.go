@@ -19,14 +19,34 @@ type Planner struct {
 	// Read makes a live read. It is never called with a write, nor with a
 	// sensitive read that the request does not allow. Errors are those of
 	// awsapi. Options say another Region or other credentials than the plan's.
-	Read func(ctx context.Context, op *awsapi.Operation, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error)
+	Read Reads
 	// DigestKey is the key of the digests of secrets; nil: a runbook that is given a
 	// secret is refused.
 	DigestKey []byte
 	// Scripts runs scripts to find out what they do: their reads are live, their
 	// writes are planned. nil: a plan with a script is incomplete.
 	Scripts runbook.Scripts
+	// Automations finds what aws:executeAutomation executes. nil: a plan with such a
+	// step is incomplete.
+	Automations *Executable
 }
+
+// Executable is what a planner needs to plan automations that a step starts.
+type Executable struct {
+	// Runbook finds a document by its name or ARN, and version ("": the default), for
+	// a step of the document by, and says in its error where it looked.
+	Runbook func(ctx context.Context, by, name, version string) (*Runbook, error)
+	// Reader gives the live reads of a runbook somewhere, or without one those that
+	// find targets, under roles that are
+	// assumed one after another; none: the caller's own credentials.
+	Reader func(book *Runbook, params knowngood.Params, place knowngood.Place, roles []string) (Reads, error)
+	// Files gives the attachments that a runbook's scripts need, and what a plan says
+	// of them.
+	Files func(ctx context.Context, book *Runbook) (map[string][]byte, []knowngood.AttachmentRef, error)
+}
+
+// Reads makes a live read, as Planner.Read.
+type Reads func(ctx context.Context, op *awsapi.Operation, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error)
 
 // PlanRequest is what a plan is made of.
 type PlanRequest struct {
@@ -39,6 +59,7 @@ type PlanRequest struct {
 	Secrets    []string // parameters that are secrets, whatever they are for
 	Place      knowngood.Place
 	Role       string
+	Via        []string // see knowngood.Plan
 	Resource   knowngood.ResourceKey
 	Finding    string
 	Rule       string
@@ -75,7 +96,7 @@ func (p *Planner) Plan(ctx context.Context, req PlanRequest) (*knowngood.Plan, e
 		}
 	}
 	for {
-		plan, err := p.explore(ctx, req, params, from)
+		plan, err := p.planWith(ctx, req, params, from)
 		var found secretError
 		if !errors.As(err, &found) {
 			return plan, err
@@ -86,23 +107,46 @@ func (p *Planner) Plan(ctx context.Context, req PlanRequest) (*knowngood.Plan, e
 	}
 }
 
-// explore is Plan with the parameters' values; from says which are secrets.
-func (p *Planner) explore(ctx context.Context, req PlanRequest, params knowngood.Params, from map[string]string) (*knowngood.Plan, error) {
+// planWith is Plan with the parameters' values; from says which are secrets.
+func (p *Planner) planWith(ctx context.Context, req PlanRequest, params knowngood.Params, from map[string]string) (*knowngood.Plan, error) {
 	params, list, values, err := p.sealParams(req, params, from)
 	if err != nil {
 		return nil, err
 	}
-	e := &exploration{Planner: p.sealing(values), ctx: ctx, req: req, params: params, secrets: list, parts: map[string]*partBuilder{}, ids: map[string]string{}, made: map[string]string{}, actions: map[string]bool{}}
-	start, err := req.Document.Start(runbook.StartBody{Parameters: params, ExecutionID: req.RunID, DateTime: req.Created, Seed: req.Seed, Place: req.Place, Role: req.Role})
-	if err != nil {
+	e := p.sealing(values).exploration(ctx, req, params, &lineage{made: map[string]string{}, documents: map[string]string{}})
+	e.secrets = list
+	plan, w, err := e.explore(overlay{written: map[string]bool{}, assumed: map[string]bool{}}, req.Created)
+	switch {
+	case err != nil:
 		return nil, err
+	case w.end.State != knowngood.RunSuccess:
+		return nil, &knowngood.Error{Kind: knowngood.Refused, Op: "plan " + req.Ref.Name + " for " + req.Resource.ID, Err: errors.New(readable(w.end.Message))}
 	}
-	w := &way{run: runbook.NewCursor(req.Document), part: e.part(knowngood.MainPart, ""), at: req.Created, overlay: overlay{written: map[string]bool{}, assumed: map[string]bool{}}}
+	if len(e.children) > 0 {
+		plan.Documents = e.lineage.documents
+	}
+	plan.Hash, err = HashPlan(plan)
+	return plan, err
+}
+
+func (p *Planner) exploration(ctx context.Context, req PlanRequest, params knowngood.Params, l *lineage) *exploration {
+	return &exploration{Planner: p, ctx: ctx, req: req, params: params, lineage: l, parts: map[string]*partBuilder{}, ids: map[string]string{}, actions: map[string]bool{}, starts: map[string]*start{}}
+}
+
+// explore makes the plan, as yet without hash, and gives the expected way at its
+// end.
+func (e *exploration) explore(o overlay, at time.Time) (*knowngood.Plan, *way, error) {
+	req := e.req
+	start, err := req.Document.Start(runbook.StartBody{Parameters: e.params, ExecutionID: req.RunID, DateTime: req.Created, Seed: req.Seed, Place: req.Place, Role: req.Role, MultiAccount: e.multiAccount})
+	if err != nil {
+		return nil, nil, err
+	}
+	w := &way{run: runbook.NewCursor(req.Document), part: e.part(knowngood.MainPart, ""), at: at, overlay: o}
 	if err := w.add(start); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := e.follow(w); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for len(e.pending) > 0 {
 		if e.paths++; e.paths > maxPaths {
@@ -112,10 +156,11 @@ func (p *Planner) explore(ctx context.Context, req PlanRequest, params knowngood
 		next := e.pending[len(e.pending)-1]
 		e.pending = e.pending[:len(e.pending)-1]
 		if err := e.follow(next); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return e.finish(w.run.Log())
+	plan, err := e.finish(w.run.Log())
+	return plan, w, err
 }
 
 // exploration is one plan in the making.
@@ -133,12 +178,27 @@ type exploration struct {
 	paths       int
 	seen        map[string]bool
 	ids         map[string]string // of planned calls, by part, step and template
-	made        map[string]string // by the id of a planned write: the operation that takes it back
-	reads       int
-	writes      int
-	missing     []string // why the plan is incomplete
+	missing     []string          // why the plan is incomplete
 	pre         []knowngood.Precondition
 	actions     map[string]bool // of IAM
+
+	// Of automations that are started, and of one that is.
+	lineage      *lineage
+	starts       map[string]*start // by the id of the call
+	children     []knowngood.Plan
+	conditional  bool // it is started only where a conditional part leads: nothing is read
+	multiAccount bool
+	chain        []knowngood.DocumentRef        // of the plans around it, the outermost first
+	starter      []string                       // roles of who started it, one after another
+	around       map[knowngood.ResourceKey]bool // resources that the runs around it have
+}
+
+// lineage is what a plan shares with those of the automations that come of it.
+type lineage struct {
+	writes, reads int
+	made          map[string]string // by the id of a planned write: the operation that takes it back
+	documents     map[string]string // of children, by hash
+	children      int
 }
 
 type partBuilder struct {
@@ -156,6 +216,7 @@ type way struct {
 	part    *partBuilder
 	overlay overlay
 	fail    string // the step whose calls fail on this way, as long as it is under way
+	end     *runbook.EndResult
 }
 
 func (w *way) add(entries ...knowngood.LogEntry) error {
@@ -221,6 +282,9 @@ func (e *exploration) follow(w *way) error {
 			}
 		case runbook.NextWait:
 			w.at = next.Until
+			if err := e.forkSleep(w, next.Step); err != nil {
+				return err
+			}
 			if err := w.entry(knowngood.EntryWake, next, struct{}{}); err != nil {
 				return err
 			}
@@ -229,12 +293,14 @@ func (e *exploration) follow(w *way) error {
 				return err
 			}
 		case runbook.NextEnd:
-			return e.end(w, next.End)
+			w.end = next.End
+			return nil
 		default:
 			return fmt.Errorf("remedy: unknown move %d", next.Kind)
 		}
 	}
 	e.incomplete("a way through the document has more than %d moves", maxMoves)
+	w.end = &runbook.EndResult{State: knowngood.RunFailed, Message: fmt.Sprintf("it takes more than %d moves", maxMoves)}
 	return nil
 }
 
@@ -244,16 +310,6 @@ func (w *way) entry(kind knowngood.EntryKind, next runbook.Next, body any) error
 		return err
 	}
 	return w.add(entry)
-}
-
-// end looks at how the expected path ended; how a conditional one ends does not
-// matter.
-func (e *exploration) end(w *way, end *runbook.EndResult) error {
-	if w.part.name != knowngood.MainPart || end.State == knowngood.RunSuccess {
-		return nil
-	}
-	return &knowngood.Error{Kind: knowngood.Refused, Op: "plan " + e.req.Ref.Name + " for " + e.req.Resource.ID,
-		Err: errors.New(end.Message)}
 }
 
 func (e *exploration) branch(w *way, next runbook.Next) error {
@@ -441,7 +497,7 @@ func (e *exploration) read(w *way, next runbook.Next, op *awsapi.Operation, in m
 	touched := w.overlay.touches(op, in)
 	inputAssumed := e.undetermined(w, e.req.Document.Uses(next.Step))
 	e.record(w, next.Step, op, class, in, touched || inputAssumed)
-	if touched || w.part.name != knowngood.MainPart {
+	if touched || e.conditional || w.part.name != knowngood.MainPart {
 		return e.assume(w, next, op, in)
 	}
 	e.supposed(w, next.Step, func(string) bool { return inputAssumed })

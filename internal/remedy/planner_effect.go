@@ -95,6 +95,17 @@ func (e *exploration) forkCancel(w *way, step string, part *partBuilder) error {
 	return nil
 }
 
+// forkSleep follows what a cancel request leads to that comes while a step sleeps,
+// which makes no call.
+func (e *exploration) forkSleep(w *way, step string) error {
+	_, cancel := e.req.Document.WaysOut(step)
+	s, ok := e.req.Document.Step(step)
+	if !ok || s.Action != "aws:sleep" || w.part.name != knowngood.MainPart || cancel == runbook.End {
+		return nil
+	}
+	return e.forkCancel(w, step, e.part(cancel, step+" is cancelled"))
+}
+
 // effect answers what is no call of AWS's API, a script for one, as if it had
 // gone well. What it does is not known beforehand, so the plan is incomplete.
 func (e *exploration) effect(w *way, next runbook.Next) error {
@@ -112,6 +123,9 @@ func (e *exploration) effect(w *way, next runbook.Next) error {
 	}
 	if next.Effect.Webhook != nil {
 		return e.webhook(w, next)
+	}
+	if next.Effect.Action == runbook.AutomationAction && e.Automations != nil {
+		return e.automation(w, next)
 	}
 	body := runbook.OutcomeBody{Service: next.Effect.Action, Operation: next.Effect.Operation, Assumed: true}
 	if next.Effect.Operation == runbook.EffectLook {

@@ -74,10 +74,15 @@ type FindingSink interface {
 type Remediator struct {
 	Catalog *awsapi.Catalog
 	Content *Content
-	// As gives a caller with the credentials of a role, narrowed; the empty role is
-	// the caller's own, which can't be narrowed.
-	As       func(role, purpose string, n Narrowing) awsapi.Caller
-	Runs     RunStore
+	// As gives a caller with the credentials of roles that are assumed one after
+	// another, the last narrowed; without roles they are the caller's own, which
+	// can't be narrowed.
+	As   func(roles []string, purpose string, n Narrowing) awsapi.Caller
+	Runs RunStore
+	// Family and Plans keep the runs that steps start, and their plans. nil: such
+	// steps are not planned, and fail.
+	Family   Family
+	Plans    PlanStore
 	Log      runbook.RunLog
 	Records  Records
 	Findings FindingSink
@@ -125,7 +130,7 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 	// is secret is read with it.
 	stored := book.Document.StoredSecrets(params)
 	given, err := book.Document.WithStore(ctx, blank(params, stored), func(ctx context.Context, name string) (any, error) {
-		return runbook.StoreValue(ctx, r.As("", "plan", Narrowing{}), name, awsapi.Region(place.Region))
+		return runbook.StoreValue(ctx, r.As(nil, "plan", Narrowing{}), name, awsapi.Region(place.Region))
 	})
 	if err != nil {
 		return nil, err
@@ -148,22 +153,30 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 		return nil, knowngood.E(knowngood.Refused, "plan "+book.Ref.Name, "the role %s is of the account %s, the plan is for %s", role, account, place.Account).
 			WithHint("a runbook acts where its role is; give a role of %s", place.Account)
 	}
-	narrowed, err := toReads(book, params, r.Catalog, place.Partition)
-	if err != nil {
-		return nil, err
-	}
-	caller := r.As(role, "plan", narrowed)
-	files, refs, err := book.attachments(ctx, r.sources(book.Beside))
-	if err != nil {
-		return nil, err
-	}
 	key, err := r.Records.DigestKey(ctx)
 	if err != nil {
 		return nil, err
 	}
-	planner := &Planner{Catalog: r.Catalog, Operations: r.Content.Operations, DigestKey: key, Scripts: r.Effects.Scripts, Read: func(ctx context.Context, op *awsapi.Operation, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
-		return caller.Call(ctx, op.Service.Name, op.Name, in, append([]awsapi.CallOption{awsapi.Region(place.Region)}, opts...)...)
-	}}
+	planner := &Planner{Catalog: r.Catalog, Operations: r.Content.Operations, DigestKey: key, Scripts: r.Effects.Scripts}
+	if planner.Read, err = r.reader(book, params, place, rolesOf(nil, role)); err != nil {
+		return nil, err
+	}
+	files, refs, err := r.filesOf(ctx, book)
+	if err != nil {
+		return nil, err
+	}
+	executed := map[string][]byte{} // files of what the plan executes, by hash
+	if r.Family != nil {
+		planner.Automations = &Executable{Reader: r.reader, Files: func(ctx context.Context, book *Runbook) (map[string][]byte, []knowngood.AttachmentRef, error) {
+			files, refs, err := r.filesOf(ctx, book)
+			for _, a := range refs {
+				executed[a.SHA256] = files[a.Name]
+			}
+			return files, refs, err
+		}, Runbook: func(ctx context.Context, by, name, version string) (*Runbook, error) {
+			return r.Content.Executed(ctx, by, name, version, r.documents(place))
+		}}
+	}
 	req := PlanRequest{
 		RunID: r.NewID(), Created: r.Clock.Now().UTC().Truncate(time.Second), Document: book.Document, Ref: book.Ref, Entry: book.Entry,
 		Parameters: params, Secrets: slices.Sorted(maps.Keys(r.Secrets)), Place: place, Role: role, Resource: resource, Files: files,
@@ -179,10 +192,44 @@ func (r *Remediator) Plan(ctx context.Context, place knowngood.Place, book *Runb
 	if _, err := toPlan(plan, r.Catalog, r.Content.Operations); err != nil { // a plan that no run could carry out
 		return nil, err
 	}
-	if err := r.keepAttachments(ctx, plan, files); err != nil {
+	if err := errors.Join(r.keepAttachments(ctx, plan, files), r.keepChildren(ctx, plan, executed)); err != nil {
 		return nil, err
 	}
 	return plan, r.Records.PutPlan(ctx, plan)
+}
+
+// reader gives the live reads of a runbook, or without one those that find targets.
+func (r *Remediator) reader(book *Runbook, params knowngood.Params, place knowngood.Place, roles []string) (Reads, error) {
+	narrowed, err := targetReads()
+	if book != nil {
+		narrowed, err = toReads(book, params, r.Catalog, place.Partition)
+	}
+	if err != nil {
+		return nil, err
+	}
+	caller := r.As(roles, "plan", narrowed)
+	return func(ctx context.Context, op *awsapi.Operation, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
+		return caller.Call(ctx, op.Service.Name, op.Name, in, append([]awsapi.CallOption{awsapi.Region(place.Region)}, opts...)...)
+	}, nil
+}
+
+// documents reads a document of the account's, or one of AWS's own.
+func (r *Remediator) documents(place knowngood.Place) func(ctx context.Context, name, version string) (map[string]any, error) {
+	return func(ctx context.Context, name, version string) (map[string]any, error) {
+		in := map[string]any{"Name": name}
+		if version != "" {
+			in["DocumentVersion"] = version
+		}
+		return r.As(nil, "plan", Narrowing{}).Call(ctx, "ssm", "GetDocument", in, awsapi.Region(place.Region))
+	}
+}
+
+// rolesOf are the roles of a plan, in the order in which they are assumed.
+func rolesOf(via []string, role string) []string {
+	if role == "" {
+		return via
+	}
+	return append(slices.Clip(via), role)
 }
 
 // accountOf is the account in an ARN.
@@ -287,6 +334,9 @@ func (r *Remediator) renew(ctx context.Context, runID string, epoch int64) {
 // plan says of itself counts only if it was made here: anybody can write a file
 // with a hash that fits.
 func (r *Remediator) mayApply(ctx context.Context, plan *knowngood.Plan, decisions []knowngood.Approval) error {
+	if plan.Parent != nil {
+		return nil // what was decided on the first plan of its line covers it; see lease
+	}
 	op := "apply plan " + plan.Hash[:12]
 	run, err := r.Runs.Run(ctx, plan.RunID)
 	switch begun := err == nil && run.State != knowngood.RunPending; {
@@ -353,6 +403,8 @@ func (r *Remediator) lease(ctx context.Context, plan *knowngood.Plan) (knowngood
 		return known, epoch, err
 	case knowngood.KindOf(err) != knowngood.NotFound:
 		return known, 0, err
+	case plan.Parent != nil:
+		return known, 0, knowngood.E(knowngood.Refused, "run "+plan.RunID, "it is started by the run %s, and by nobody else", plan.Parent.RunID)
 	}
 	run, err := r.NewRun(ctx, plan)
 	if err != nil {
@@ -390,11 +442,17 @@ func (r *Remediator) carryOut(ctx context.Context, plan *knowngood.Plan, epoch i
 			return Result{}, err
 		}
 	}
+	if plan.Group != nil {
+		return r.group(ctx, plan, epoch)
+	}
+	if decisions, err = r.decisions(ctx, plan, decisions); err != nil {
+		return Result{}, err
+	}
 	narrowed, err := toPlan(plan, r.Catalog, r.Content.Operations)
 	if err != nil {
 		return Result{}, err
 	}
-	caller := r.As(plan.Role, plan.RunID, narrowed)
+	caller := r.As(rolesOf(plan.Via, plan.Role), plan.RunID, narrowed)
 	key, err := r.Records.DigestKey(ctx)
 	if err != nil {
 		return Result{}, err
@@ -412,6 +470,9 @@ func (r *Remediator) carryOut(ctx context.Context, plan *knowngood.Plan, epoch i
 		Decisions: func(context.Context, runbook.ApproveRequest) ([]knowngood.Approval, error) {
 			return decisions, nil
 		},
+	}
+	if r.Family != nil {
+		x.carry = r
 	}
 	if r.OnEntry != nil { // a run that nobody watches need not write its start by itself
 		x.OnEntry = func(e knowngood.LogEntry) { r.OnEntry(plan, e) }
@@ -434,6 +495,23 @@ func (r *Remediator) carryOut(ctx context.Context, plan *knowngood.Plan, epoch i
 		return result, r.Findings.Failed(ctx, plan.Finding, plan.RunID, end.Message, retry)
 	}
 	return r.verify(ctx, plan, epoch, result)
+}
+
+// decisions are those that count for a run: of one that another has started, those on
+// the first plan of its line as well.
+func (r *Remediator) decisions(ctx context.Context, plan *knowngood.Plan, given []knowngood.Approval) ([]knowngood.Approval, error) {
+	if plan.Parent == nil {
+		return given, nil
+	}
+	var all []knowngood.Approval
+	for _, hash := range []string{plan.Parent.Root, plan.Hash} {
+		found, err := r.Plans.Approvals(ctx, hash)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
 }
 
 // untilVerified is the log of a run that has something to verify: that its steps

@@ -76,7 +76,7 @@ func newLoop(t *testing.T) *loop {
 	t.Cleanup(func() { store.Close() })
 	l := &loop{estate: e, store: store, findings: &finding.Service{Store: store, Clock: e.clock}}
 	l.Remediator = &Remediator{
-		Catalog: e.catalog, Content: content, As: func(string, string, Narrowing) awsapi.Caller { return directly{e} }, Runs: store, Log: store, Records: store, Findings: l.findings,
+		Catalog: e.catalog, Content: content, As: func([]string, string, Narrowing) awsapi.Caller { return directly{e} }, Runs: store, Family: store, Plans: store, Log: store, Records: store, Findings: l.findings,
 		Clock: e.clock, Owner: "test", NewID: func() string { l.runs++; return fmt.Sprintf("run-%d", l.runs) },
 		Verifier: Verifier{Reader: &inventory.Collector{Caller: directly{e}, Catalog: e.catalog, Table: types, Clock: e.clock}, Evaluator: court{set}, Clock: e.clock, Consistency: time.Minute, Poll: 3 * time.Second},
 	}

@@ -168,7 +168,7 @@ func TestAWaitThatTimesOutPutsTheOldVolumeBack(t *testing.T) {
 		t.Run(step, func(t *testing.T) {
 			l := newLoop(t)
 			plan, f, instance := l.attached()
-			l.As = func(string, string, Narrowing) awsapi.Caller {
+			l.As = func([]string, string, Narrowing) awsapi.Caller {
 				return world{directly{l.estate}, func(at, _ string, out map[string]any) {
 					if at == step {
 						never(out)
@@ -198,7 +198,7 @@ func TestAWaitThatTimesOutPutsTheOldVolumeBack(t *testing.T) {
 func TestDriftInMidRunPutsTheOldVolumeBack(t *testing.T) {
 	l := newLoop(t)
 	plan, f, instance := l.attached()
-	l.As = func(string, string, Narrowing) awsapi.Caller {
+	l.As = func([]string, string, Narrowing) awsapi.Caller {
 		return world{directly{l.estate}, func(step, _ string, out map[string]any) {
 			if step == "DescribeVolume" {
 				first(out, "Volumes")["Size"] = int64(501)
@@ -242,7 +242,7 @@ func TestAStartThatFailsGoesForward(t *testing.T) {
 			if c.refused > 0 {
 				l.Inject(sandbox.Fault{Service: "ec2", Operation: "StartInstances", Count: c.refused, Error: refused})
 			}
-			l.As = func(string, string, Narrowing) awsapi.Caller {
+			l.As = func([]string, string, Narrowing) awsapi.Caller {
 				return world{directly{l.estate}, func(step, _ string, out map[string]any) {
 					if c.waits && step == "WaitForStart" {
 						first(first(out, "Reservations"), "Instances")["State"] = map[string]any{"Name": "pending", "Code": int64(0)}
@@ -276,7 +276,7 @@ func TestDeleteOnTerminationIsReadFromTheInstance(t *testing.T) {
 		l := newLoop(t)
 		instance, volume := l.volumeOn(nil, owned())
 		l.do("ec2", "ModifyInstanceAttribute", map[string]any{"InstanceId": instance, "BlockDeviceMappings": []any{map[string]any{"DeviceName": "/dev/sdf", "Ebs": map[string]any{"DeleteOnTermination": was}}}})
-		l.As = func(string, string, Narrowing) awsapi.Caller {
+		l.As = func([]string, string, Narrowing) awsapi.Caller {
 			return world{directly{l.estate}, func(_, operation string, out map[string]any) {
 				if operation != "DescribeVolumes" {
 					return

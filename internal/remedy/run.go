@@ -28,6 +28,9 @@ type Executor struct {
 	Effects runbook.Effects
 	// OnEntry is told of each entry once it is durable. It may be nil.
 	OnEntry func(knowngood.LogEntry)
+
+	// carry carries out the automations that steps start. nil: those fail.
+	carry *Remediator
 }
 
 // Run begins a plan's run, or goes on with it where its log ends: exactly the
@@ -45,25 +48,32 @@ func (x *Executor) Run(ctx context.Context, plan *knowngood.Plan, epoch int64) (
 	if err != nil {
 		return runbook.EndResult{}, err
 	}
-	held := &held{Executor: x, plan: plan, document: d, replay: NewReplay(plan)}
-	if err := held.resume(log); err != nil {
+	held := &held{Executor: x, plan: plan, document: d, replay: NewReplay(plan), started: map[string]string{}}
+	if err := held.resume(ctx, log); err != nil {
 		return runbook.EndResult{}, err
 	}
 	if !held.wrote {
 		if err := x.checkPreconditions(ctx, d, plan); err != nil {
 			return runbook.EndResult{}, err
 		}
+		if err := x.checkChildren(ctx, plan, plan.Documents); err != nil {
+			return runbook.EndResult{}, err
+		}
 	}
 	var begin *knowngood.LogEntry
 	if len(log) == 0 {
-		start, err := d.Start(runbook.StartBody{Parameters: plan.Parameters, ExecutionID: plan.RunID, DateTime: plan.Created, Seed: plan.Seed, Place: plan.Place, Role: plan.Role})
+		start, err := d.Start(runbook.StartBody{Parameters: plan.Parameters, ExecutionID: plan.RunID, DateTime: plan.Created, Seed: plan.Seed, Place: plan.Place, Role: plan.Role, MultiAccount: plan.MultiAccount})
 		if err != nil {
 			return runbook.EndResult{}, err
 		}
 		begin = &start
 	}
+	effects := x.effects(plan, held)
+	if x.carry != nil {
+		effects.Automations = automations{held}
+	}
 	r := &runbook.Runner{
-		Document: d, RunID: plan.RunID, Epoch: epoch, Start: begin, Patience: x.Patience, Log: x.Log, Caller: held, Catalog: x.Catalog, Settler: heldSettler{x.Settler, held}, Clock: x.Clock, Decisions: x.Decisions, Effects: x.effects(plan, held),
+		Document: d, RunID: plan.RunID, Epoch: epoch, Start: begin, Patience: x.Patience, Log: x.Log, Caller: held, Catalog: x.Catalog, Settler: heldSettler{x.Settler, held}, Clock: x.Clock, Decisions: x.Decisions, Effects: effects,
 		OnEntry: x.OnEntry, CallID: held.callID, Notify: held.notify,
 		Class: func(service, operation string) knowngood.CallClass {
 			op, err := x.Catalog.Operation(service, operation)
@@ -145,13 +155,14 @@ type held struct {
 
 	document *runbook.Document
 
-	mu     sync.Mutex
-	replay *Replay
-	opened secrets // that steps have read
+	mu      sync.Mutex
+	replay  *Replay
+	opened  secrets           // that steps have read
+	started map[string]string // by execution: the planned call that started it
 }
 
 // resume tells the replay what the log has done already.
-func (h *held) resume(log []knowngood.LogEntry) error {
+func (h *held) resume(ctx context.Context, log []knowngood.LogEntry) error {
 	open := map[string]runbook.IntentBody{}
 	for _, e := range log {
 		switch e.Kind {
@@ -167,6 +178,9 @@ func (h *held) resume(log []knowngood.LogEntry) error {
 		case knowngood.EntryOutcome:
 			intent, ok := open[e.Step]
 			if !ok {
+				if err := h.looked(ctx, e); err != nil {
+					return err
+				}
 				continue
 			}
 			delete(open, e.Step)
@@ -174,7 +188,12 @@ func (h *held) resume(log []knowngood.LogEntry) error {
 			if err != nil {
 				return err
 			}
-			if err := h.done(e.Step, intent, body.Response, body.Error == nil); err != nil {
+			if intent.Service == runbook.AutomationAction {
+				err = h.begun(e.Step, intent, body)
+			} else {
+				err = h.done(e.Step, intent, body.Response, body.Error == nil)
+			}
+			if err != nil {
 				return err
 			}
 		}

@@ -180,7 +180,7 @@ func TestAStoredSecretIsReadAgain(t *testing.T) {
 				}
 				return map[string]any{"SecretString": value}, nil
 			})
-			v.As = func(_, _ string, n Narrowing) awsapi.Caller {
+			v.As = func(_ []string, _ string, n Narrowing) awsapi.Caller {
 				return callerFunc(func(ctx context.Context, service, operation string, in map[string]any) (map[string]any, error) {
 					if service == "secretsmanager" { // the sandbox has none
 						if !strings.Contains(n.Policy, "secretsmanager:GetSecretValue") {

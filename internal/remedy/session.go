@@ -78,8 +78,8 @@ func toPlan(plan *knowngood.Plan, catalog *awsapi.Catalog, table Operations) (Na
 	s := newSession(catalog)
 	for _, part := range plan.Parts {
 		for _, c := range part.Calls {
-			if c.Account != plan.Place.Account {
-				continue // a script makes it, with a role of its own
+			if c.Account != plan.Place.Account || c.Child != "" {
+				continue // a script, or another run, makes it with a role of its own
 			}
 			if c.Service == runbook.WebhookAction {
 				continue // it has a session of its own

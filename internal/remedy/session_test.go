@@ -35,7 +35,7 @@ func TestPlanningCanReadOnly(t *testing.T) {
 		t.Errorf("%d characters, and %v", len(policy), narrowed.Managed)
 	}
 	var given []string
-	l.As = func(role, purpose string, n Narrowing) awsapi.Caller {
+	l.As = func(_ []string, purpose string, n Narrowing) awsapi.Caller {
 		if purpose == "plan" {
 			given = append(given, n.Policy)
 		}

@@ -89,7 +89,7 @@ var actions = map[string]action{
 	"aws:createTags":                 createTags{},
 	"aws:deleteImage":                deleteImage{},
 	"aws:deleteStack":                deleteStack{},
-	"aws:executeAutomation":          executeAutomation{},
+	AutomationAction:                 executeAutomation{},
 	"aws:executeAwsApi":              executeAPI{},
 	scriptAction:                     executeScript{},
 	"aws:executeStateMachine":        stateMachine{},

@@ -13,6 +13,10 @@ import (
 // one for each of many targets, and waits for the end.
 type executeAutomation struct{}
 
+// AutomationAction is the action that starts other automations: in logs and plans
+// the service of what it does.
+const AutomationAction = "aws:executeAutomation"
+
 var automationInputs = []string{
 	"DocumentVersion", "MaxConcurrency", "MaxErrors", "RuntimeParameters", "Tags", "TargetLocations", "TargetMaps", "TargetParameterName", "Targets",
 }
@@ -79,12 +83,24 @@ var locationMembers = []string{
 }
 
 func (a executeAutomation) project(s *Step, r map[string]any) (map[string]any, any, error) {
-	outputs, err := s.implicit(r, nil)
+	own := map[string]any{}
+	for _, name := range []string{"ExecutionId", "Status", "Output", "FailureMessage"} {
+		own[name] = r[name]
+	}
+	outputs, err := s.implicit(own, nil)
 	return outputs, r["Status"], err
 }
 
-// statusOutputs are what an automation gives the step that runs it.
-func statusOutputs(id string, s AutomationStatus) map[string]any {
+// wakes is the member of a start's response by which the run is woken when the
+// execution ends. An execution that an earlier version started is polled.
+const wakes = "Wakes"
+
+// started is the response to the start of an execution.
+func started(id string) map[string]any { return map[string]any{"ExecutionId": id, wakes: true} }
+
+// StatusOutputs are what an automation gives the step that runs it: the response
+// to a look.
+func StatusOutputs(id string, s AutomationStatus) map[string]any {
 	out := map[string]any{"ExecutionId": id, "Status": string(s.State)}
 	if s.Message != "" {
 		out["FailureMessage"] = s.Message
@@ -126,7 +142,11 @@ func (a executeAutomation) next(t *turn) move {
 	case state == knowngood.RunSuccess:
 		return done()
 	case !state.Ended():
-		return pollWait(t, fmt.Sprintf("the automation %s is %s", id, or(string(state), "not visible yet")))
+		reason := fmt.Sprintf("the automation %s is %s", id, or(string(state), "not visible yet"))
+		if t.wakes() {
+			return move{wait: &WaitBody{Until: t.due, Reason: reason, For: id}}
+		}
+		return pollWait(t, reason)
 	}
 	message := fmt.Sprintf("the automation %s of %s ended as %s", id, text(t.inputs["DocumentName"]), state)
 	if why := text(o.Outputs["FailureMessage"]); why != "" {
@@ -156,7 +176,7 @@ func (executeAutomation) start(t *turn) move {
 		return failf("there are %d TargetLocations, at most %d are allowed", len(locations), maxTargetLocations)
 	}
 	for i, v := range locations {
-		l, err := targetLocation(object(v))
+		l, err := ParseTargetLocation(object(v))
 		if err != nil {
 			return failf("TargetLocations[%d]: %v", i, err)
 		}
@@ -165,11 +185,12 @@ func (executeAutomation) start(t *turn) move {
 	return move{effect: &EffectRequest{Action: t.step.Action, Operation: EffectStart, Automation: r, Input: t.inputs}}
 }
 
-func targetLocation(m map[string]any) (l TargetLocation, err error) {
+// ParseTargetLocation reads a TargetLocation as StartAutomationExecution has it.
+func ParseTargetLocation(m map[string]any) (l TargetLocation, err error) {
 	for _, list := range []struct {
 		name string
 		into *[]string
-	}{{"Accounts", &l.Accounts}, {"Regions", &l.Regions}} {
+	}{{"Accounts", &l.Accounts}, {"ExcludeAccounts", &l.ExcludeAccounts}, {"Regions", &l.Regions}} {
 		v, err := convert(m[list.name], StringList)
 		if err != nil {
 			return l, fmt.Errorf("%s: %w", list.name, err)
@@ -180,19 +201,57 @@ func targetLocation(m map[string]any) (l TargetLocation, err error) {
 		}
 	}
 	l.ExecutionRole = text(m["ExecutionRoleName"])
-	if l.MaxConcurrency, err = ParseConcurrency(text(m["TargetLocationMaxConcurrency"])); err != nil {
-		return l, err
+	l.Targets, _ = m["Targets"].([]any)
+	l.ChildUnits = m["IncludeChildOrganizationUnits"] == true || m["IncludeChildOrganizationUnits"] == "true"
+	for _, rate := range []struct {
+		name  string
+		into  *Rate
+		parse func(string) (Rate, error)
+	}{
+		{"TargetLocationMaxConcurrency", &l.MaxConcurrency, ParseConcurrency}, {"TargetLocationMaxErrors", &l.MaxErrors, ParseErrors},
+		{"TargetsMaxConcurrency", &l.TargetsConcurrency, ParseConcurrency}, {"TargetsMaxErrors", &l.TargetsErrors, ParseErrors},
+	} {
+		if *rate.into, err = rate.parse(text(m[rate.name])); err != nil {
+			return l, fmt.Errorf("%s: %w", rate.name, err)
+		}
 	}
-	l.MaxErrors, err = ParseErrors(text(m["TargetLocationMaxErrors"]))
-	return l, err
+	return l, nil
 }
 
-func (executeAutomation) stop(t *turn) *move {
+// stop asks the execution to stop, and waits for its end: it may have a way back
+// to go, on which the run's own must not overtake it.
+func (a executeAutomation) stop(t *turn) *move {
 	id := text(t.begun("ExecutionId"))
-	if id == "" || t.made(EffectStop) {
-		return nil
+	effect := func(operation string) *move {
+		return &move{effect: &EffectRequest{Action: t.step.Action, Operation: operation, Execution: id, Input: map[string]any{"ExecutionId": id}}}
 	}
-	return &move{effect: &EffectRequest{Action: t.step.Action, Operation: EffectStop, Execution: id, Input: map[string]any{"ExecutionId": id}}}
+	switch {
+	case id == "" || a.stopped(t):
+		return nil
+	case !t.made(EffectStop):
+		return effect(EffectStop)
+	case t.waited || t.lastWas(EffectStop):
+		return effect(EffectLook)
+	case t.last().Error != nil:
+		m := pollWait(t, t.last().Error.Error())
+		return &m
+	}
+	return &move{wait: &WaitBody{Reason: fmt.Sprintf("the automation %s is asked to stop, and is %s", id, text(t.last().Property)), For: id}}
 }
 
-func (executeAutomation) stopped(t *turn) bool { return t.lastWas(EffectStop) }
+func (executeAutomation) stopped(t *turn) bool {
+	if !t.made(EffectStop) {
+		return false
+	}
+	if !t.wakes() {
+		return t.lastWas(EffectStop)
+	}
+	o := t.last()
+	return o.Operation == EffectLook && (o.Error == nil && knowngood.RunState(text(o.Property)).Ended() || o.Error != nil && !tolerable(t, o.Error)) ||
+		o.Operation == EffectStop && o.Error != nil
+}
+
+// wakes says whether the run is woken when the execution ends.
+func (t *turn) wakes() bool {
+	return len(t.outcomes) > 0 && t.outcomes[0].Response[wakes] == true
+}

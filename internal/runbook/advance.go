@@ -22,7 +22,8 @@ const (
 	// there are any: then a condition can't be evaluated, and the step fails. A
 	// planner, to which a value is not known yet, may take an arm all the same.
 	NextBranch
-	// NextWait: nothing to do until Until; then append a wake entry.
+	// NextWait: nothing to do until Until, or until the execution For has ended; then
+	// append a wake entry.
 	NextWait
 	// NextApprove: ask for Approve; append a decision entry, or, when the
 	// deadline has passed, a wake entry.
@@ -46,6 +47,7 @@ type Next struct {
 	Branch  *BranchDecision      // NextBranch
 	Until   time.Time            // NextWait; zero: until a person does something
 	Reason  string               // NextWait: what for
+	For     string               // NextWait: the execution whose end ends it too, or ""
 	Approve *ApproveRequest      // NextApprove
 	End     *EndResult           // NextEnd
 }
@@ -178,10 +180,10 @@ func (m *machine) next() (Next, error) {
 	}
 	_, person := m.step.run.(personal)
 	if m.waiting != nil && !person {
-		if m.interrupted() {
+		if m.interrupted() && !t.made(EffectStop) {
 			return m.cancelStep(n, t)
 		}
-		n.Kind, n.Until, n.Reason = NextWait, m.waiting.Until, m.waiting.Reason
+		n.Kind, n.Until, n.Reason, n.For = NextWait, m.waiting.Until, m.waiting.Reason, m.waiting.For
 		return n, nil
 	}
 	return m.act(n, t, m.step.run.next(t))
@@ -232,9 +234,11 @@ func (m *machine) act(n Next, t *turn, mv move) (Next, error) {
 	return m.request(n, mv)
 }
 
-// request asks for the call or the effect of a move.
+// request asks for the call or the effect of a move, or waits.
 func (m *machine) request(n Next, mv move) (Next, error) {
 	switch {
+	case mv.wait != nil:
+		return m.entry(n, knowngood.EntryWait, mv.wait)
 	case mv.call != nil:
 		n.Kind, n.Call = NextCall, mv.call
 		return n, nil

@@ -151,6 +151,18 @@ func (c *cloud) StopAutomation(_ context.Context, id string) error {
 	return nil
 }
 
+// AwaitAutomation waits for what comes after 25 seconds.
+func (c *cloud) AwaitAutomation(ctx context.Context, id string, until time.Time) (AutomationStatus, error) {
+	end := began.Add(25 * time.Second)
+	if !until.IsZero() && until.Before(end) {
+		end = until
+	}
+	if err := c.clock.Sleep(ctx, end.Sub(c.clock.Now())); err != nil {
+		return AutomationStatus{}, err
+	}
+	return c.LookAutomation(ctx, id)
+}
+
 func splitToken(token string) (step string, attempt int) {
 	i := max(0, strings.LastIndexByte(token, '/'))
 	_, _ = fmt.Sscan(token[i+1:], &attempt)

@@ -54,7 +54,8 @@
 //     is not tried again as a whole.
 //   - A step that began something elsewhere, a command, an execution of Step
 //     Functions or another automation, stops it when it is cancelled or when its
-//     time is over.
+//     time is over. Of another automation the end is waited for: it may have a way
+//     back to go, which the run's own must not overtake.
 //   - global:DATE and global:DATE_TIME are those of the run's beginning, so that a
 //     run that is taken up again goes on as it began.
 //   - The notice of aws:approve that can't be published fails no step: the run waits

@@ -153,6 +153,9 @@ func (d *drive) park(ctx context.Context, state knowngood.RunState, message stri
 
 // sleep waits until a moment, or leaves the run where only a person helps.
 func (d *drive) sleep(ctx context.Context, next Next) (*EndResult, error) {
+	if next.For != "" {
+		return d.await(ctx, next)
+	}
 	if next.Until.IsZero() {
 		return &EndResult{State: knowngood.RunWaiting, Message: next.Reason}, d.flush(ctx, knowngood.RunWaiting, next.Reason, nil)
 	}

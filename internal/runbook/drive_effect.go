@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/knowngood/knowngood"
 )
@@ -141,14 +142,14 @@ func (d *drive) perform(ctx context.Context, next Next) (*EndResult, error) {
 		return nil, d.unavailable(next, "nothing here runs other automations")
 	case e.Automation != nil:
 		r := *e.Automation
-		r.Key = fmt.Sprintf("%s/%s/%d", d.RunID, next.Step, next.Attempt)
+		r.Attempt, r.Inputs, r.Key = next.Attempt, e.Input, fmt.Sprintf("%s/%s/%d", d.RunID, next.Step, next.Attempt)
 		id, err := d.Effects.Automations.StartAutomation(ctx, r)
-		return d.performed(ctx, next, map[string]any{"ExecutionId": id}, err)
+		return d.performed(ctx, next, started(id), err)
 	case e.Operation == EffectStop:
 		return d.performed(ctx, next, map[string]any{"ExecutionId": e.Execution}, d.Effects.Automations.StopAutomation(ctx, e.Execution))
 	default:
 		status, err := d.Effects.Automations.LookAutomation(ctx, e.Execution)
-		return d.performed(ctx, next, statusOutputs(e.Execution, status), err)
+		return d.performed(ctx, next, StatusOutputs(e.Execution, status), err)
 	}
 }
 
@@ -166,6 +167,56 @@ func (d *drive) performed(ctx context.Context, next Next, response map[string]an
 		return nil, d.addBody(knowngood.EntryDrift, next, DriftBody{Reason: err.Error()})
 	}
 	return nil, d.outcome(next, call, nil, callError(err), "")
+}
+
+// await waits for the end of another automation, as far as this process is to; the
+// row says what the run waits for meanwhile.
+func (d *drive) await(ctx context.Context, next Next) (*EndResult, error) {
+	var wake *time.Time
+	if !next.Until.IsZero() {
+		wake = &next.Until
+	}
+	if err := d.flush(ctx, knowngood.RunWaiting, next.Reason, wake); err != nil {
+		return nil, err
+	}
+	if d.Effects.Automations == nil {
+		return &EndResult{State: knowngood.RunWaiting, Message: next.Reason}, nil
+	}
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	if d.Effects.Cancelled != nil && !d.m.recovery && !d.m.interrupted() {
+		cancelled := d.Effects.Cancelled(waiting, d.RunID)
+		go func() {
+			select {
+			case <-cancelled:
+				stop()
+			case <-waiting.Done():
+			}
+		}()
+	}
+	status, err := d.Effects.Automations.AwaitAutomation(waiting, next.For, next.Until)
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case waiting.Err() != nil: // for a cancel request
+		return nil, d.reread(ctx)
+	case err != nil:
+		return nil, err
+	case status.State.Ended():
+		return nil, d.addBody(knowngood.EntryWake, next, WakeBody{Ended: true})
+	case wake != nil && !d.Clock.Now().Before(*wake):
+		return nil, d.addBody(knowngood.EntryWake, next, WakeBody{})
+	}
+	message := fmt.Sprintf("step %s waits for the automation %s, which is %s", next.Step, next.For, status.State)
+	if status.Message != "" {
+		message += ": " + status.Message
+	}
+	return &EndResult{State: knowngood.RunWaiting, Message: message}, d.flush(ctx, knowngood.RunWaiting, message, wake)
+}
+
+// reread takes up what others wrote into the log.
+func (d *drive) reread(ctx context.Context) error {
+	return d.rebase(ctx, knowngood.E(knowngood.Conflict, "read the log of run "+d.RunID, "nothing new is in it"))
 }
 
 func (d *drive) unavailable(next Next, why string) error {

@@ -37,8 +37,10 @@ const (
 const WebhookAction = "aws:invokeWebhook"
 
 // InPlan says whether an intent's call or effect stands in a plan: a script stands
-// there by its calls, another automation by its own plan.
-func InPlan(b IntentBody) bool { return !isEffect(b.Service) || b.Service == WebhookAction }
+// there by its calls, of another automation its start.
+func InPlan(b IntentBody) bool {
+	return !isEffect(b.Service) || b.Service == WebhookAction || b.Service == AutomationAction && b.Operation == EffectStart
+}
 
 // isEffect tells an effect's entry from that of a call; no service's name has a
 // colon.
@@ -124,13 +126,20 @@ type Automations interface {
 	// StopAutomation asks an execution and its children to stop, as a cancel
 	// request does. One that has ended is no error.
 	StopAutomation(ctx context.Context, executionID string) error
+	// AwaitAutomation waits until an execution has ended, as far as this process
+	// is to wait for it: until a time, unless that is zero, and until the execution
+	// itself waits for a person. It says how the execution stands then. Where it has
+	// not ended, the run is woken when it does. It may be called at any time.
+	AwaitAutomation(ctx context.Context, executionID string, until time.Time) (AutomationStatus, error)
 }
 
 // AutomationRequest is an automation that is to be started.
 type AutomationRequest struct {
 	Key             string // of run, step and attempt
+	Attempt         int
 	Parent          string // execution id of the run that starts it
 	Step            string
+	Inputs          map[string]any // of the step, as its intent has them
 	DocumentName    string
 	DocumentVersion string
 	Parameters      map[string]any
@@ -152,11 +161,17 @@ type AutomationRequest struct {
 
 // TargetLocation is where automations are to run.
 type TargetLocation struct {
-	Accounts       []string // ids, and ids of organizational units
-	Regions        []string
-	ExecutionRole  string // name of the role in these accounts
-	MaxConcurrency Rate   // of the pairs of account and Region
-	MaxErrors      Rate
+	Accounts        []string // ids, and ids of organizational units
+	ExcludeAccounts []string // the same
+	ChildUnits      bool     // the units below those of Accounts as well
+	Regions         []string
+	ExecutionRole   string // name of the role in these accounts
+	MaxConcurrency  Rate   // of the pairs of account and Region
+	MaxErrors       Rate
+	// Targets and their rates, in place of those of the request; nil: those.
+	Targets            []any
+	TargetsConcurrency Rate
+	TargetsErrors      Rate
 }
 
 // AutomationStatus is how an automation stands.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/knowngood/knowngood"
 )
@@ -84,6 +85,14 @@ func (w scriptWorld) LookAutomation(context.Context, string) (AutomationStatus, 
 		s.Outputs = parseJSON(w.t, outputs)
 	}
 	return s, nil
+}
+
+// AwaitAutomation waits until the time, or else until the next look.
+func (w scriptWorld) AwaitAutomation(ctx context.Context, _ string, until time.Time) (AutomationStatus, error) {
+	if until.IsZero() {
+		return AutomationStatus{State: knowngood.RunSuccess}, nil
+	}
+	return AutomationStatus{State: knowngood.RunInProgress}, w.clock.Sleep(ctx, until.Sub(w.clock.Now()))
 }
 
 func (w scriptWorld) StopAutomation(_ context.Context, id string) error {

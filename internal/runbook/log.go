@@ -101,11 +101,15 @@ type WaitBody struct {
 	Reason string    `json:"reason"`
 	// Retry says that the attempt failed and that the next one follows.
 	Retry bool `json:"retry,omitempty"`
+	// For is the execution of another automation whose end ends the wait.
+	For string `json:"for,omitempty"`
 }
 
 // WakeBody is the body of a wake entry.
 type WakeBody struct {
 	Reason string `json:"reason,omitempty"`
+	// Ended says that the execution that was waited for has ended.
+	Ended bool `json:"ended,omitempty"`
 }
 
 // DecisionBody is the body of a decision entry: an aws:approve or aws:pause

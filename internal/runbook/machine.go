@@ -348,10 +348,11 @@ func (m *machine) wait(e knowngood.LogEntry) error {
 		m.retrying = m.retrying || b.Retry
 		return nil
 	}
-	if w := m.waiting; w != nil && !w.Until.IsZero() && !m.now.Before(w.Until) {
+	b, err := Decode[WakeBody](e)
+	if w := m.waiting; w != nil && (w.For != "" && b.Ended || !w.Until.IsZero() && !m.now.Before(w.Until)) {
 		m.waiting, m.waited = nil, true
 	}
-	return nil
+	return err
 }
 
 func (m *machine) cancelled(e knowngood.LogEntry) error {

@@ -43,6 +43,13 @@ func formOf(text string) func() *regexp.Regexp {
 // a list of texts, as StartAutomationExecution has them. The error, of kind
 // Invalid, joins every problem.
 func (d *Document) BindParameters(given knowngood.Params) (knowngood.Params, error) {
+	return d.BindPlanned(given, func(any) bool { return false })
+}
+
+// BindPlanned is BindParameters for a plan: a value of which unknown says that
+// something in it stands for what only the run will bring is converted, and not
+// checked further.
+func (d *Document) BindPlanned(given knowngood.Params, unknown func(any) bool) (knowngood.Params, error) {
 	bound := knowngood.Params{}
 	var errs []error
 	var names []string
@@ -63,7 +70,7 @@ func (d *Document) BindParameters(given knowngood.Params) (knowngood.Params, err
 		}
 		v, err := p.read(raw)
 		// What equals the default is allowed: it is what giving nothing means.
-		if err == nil && !(p.hasDefault && same(v, p.Default)) {
+		if err == nil && !unknown(v) && !(p.hasDefault && same(v, p.Default)) {
 			err = p.accept(v)
 		}
 		if err != nil {

@@ -42,6 +42,17 @@ func parseRate(s string, form *regexp.Regexp) (Rate, error) {
 	return r, err
 }
 
+// Or is the rate as it is written, or the standard where nothing is set.
+func (r Rate) Or(standard string) string {
+	switch {
+	case !r.Set:
+		return standard
+	case r.Percent:
+		return strconv.Itoa(r.N) + "%"
+	}
+	return strconv.Itoa(r.N)
+}
+
 // Concurrency is how many of the targets may be worked on at once: all where
 // nothing is set, and at least one.
 func (r Rate) Concurrency(targets int) int {

@@ -19,9 +19,10 @@ type AutomationEngine interface {
 	// Start begins an execution.
 	Start(e *AutomationExecution)
 	// Signal hands over a signal that fits the execution as reported: Approve and
-	// Reject while a step waits for approval, Resume, StartStep and StopStep at
-	// any time before its end.
-	Signal(e *AutomationExecution, signal string, payload map[string][]string)
+	// Reject while a step waits for approval, by one of its approvers, Resume,
+	// StartStep and StopStep at any time before its end. by is the ARN of whoever
+	// signals.
+	Signal(e *AutomationExecution, signal, by string, payload map[string][]string)
 	// Stop ends an execution early; how is Cancel or Complete. The sandbox shows it
 	// as Cancelling until the engine reports a status that is final.
 	Stop(e *AutomationExecution, how string)
@@ -39,6 +40,13 @@ type AutomationExecution struct {
 	// Of whoever started it, on whose behalf it acts unless its document names a
 	// role.
 	ExecutedBy, AccessKeyID, SecretAccessKey, SessionToken string
+	// Parent is the execution that started it, or "".
+	Parent string
+	// Many is set where there is to be an execution for each of many targets, or in
+	// each of many accounts and Regions: StartMember starts them.
+	Many *AutomationMany
+	// MultiAccount: it is one of an automation over several accounts or Regions.
+	MultiAccount bool
 
 	sandbox *Sandbox
 }
@@ -66,6 +74,9 @@ type AutomationStep struct {
 	Response       string              `json:"response,omitempty"`
 	ResponseCode   string              `json:"responseCode,omitempty"`
 	FailureMessage string              `json:"failureMessage,omitempty"`
+	// Approvers, of a step that waits for approval, are who may give it: user names,
+	// and ARNs of users, roles and assumed roles. None: anybody.
+	Approvers []string `json:"approvers,omitempty"`
 }
 
 // automation is an execution as the sandbox keeps it.
@@ -83,6 +94,11 @@ type automation struct {
 	End        time.Time           `json:"end,omitzero"`
 	Progress   AutomationProgress  `json:"progress"`
 	Tags       tagSet              `json:"tags,omitempty"`
+	Parent     string              `json:"parent,omitempty"`
+	Target     string              `json:"target,omitempty"` // for which its parent started it
+	Many       *AutomationMany     `json:"many,omitempty"`
+	// MultiAccount: it is one of an automation over several accounts or Regions.
+	MultiAccount bool `json:"multiAccount,omitempty"`
 }
 
 // RunAutomations gives the sandbox an engine for the executions that start from
@@ -101,7 +117,8 @@ func finished(status string) bool {
 func (c *call) execution(a automation) *AutomationExecution {
 	key := c.state.Keys[a.Key]
 	return &AutomationExecution{ID: a.ID, Account: c.who.Account, Region: c.region, DocumentName: a.Document, DocumentVersion: a.Version, Content: []byte(a.Content),
-		Parameters: maps.Clone(a.Parameters), Mode: a.Mode, ExecutedBy: a.By, AccessKeyID: a.Key, SecretAccessKey: key.Secret, SessionToken: key.Token, sandbox: c.Sandbox}
+		Parameters: maps.Clone(a.Parameters), Mode: a.Mode, ExecutedBy: a.By, AccessKeyID: a.Key, SecretAccessKey: key.Secret, SessionToken: key.Token,
+		Parent: a.Parent, Many: a.Many, MultiAccount: a.MultiAccount, sandbox: c.Sandbox}
 }
 
 // Report says how the execution stands. An execution that has ended takes no
@@ -188,7 +205,13 @@ func (c *call) progress(r *record[automation], a automation, p AutomationProgres
 func eventTime(t time.Time) string { return t.UTC().Format("Jan 2, 2006 3:04:05 PM") }
 
 func startAutomation(c *call) (map[string]any, error) {
-	for _, m := range []string{"Targets", "TargetMaps", "TargetLocations", "TargetParameterName", "TargetLocationsURL", "AlarmConfiguration"} {
+	return c.startExecution(automation{})
+}
+
+// startExecution starts an execution, which may have a parent. A member of a group has
+// the group's document.
+func (c *call) startExecution(a automation) (map[string]any, error) {
+	for _, m := range []string{"TargetLocationsURL", "AlarmConfiguration"} {
 		if _, ok := c.in[m]; ok {
 			return nil, failure(501, "NotImplemented", "The sandbox does not simulate %s of an automation.", m)
 		}
@@ -196,26 +219,21 @@ func startAutomation(c *call) (map[string]any, error) {
 	if id, err := c.once(); err != nil || id != "" {
 		return object{"AutomationExecutionId": id}, err
 	}
-	name, d, err := c.findDocument(c.str("DocumentName"), c.now)
-	if err != nil || d.Type != "Automation" {
-		return nil, failure(400, "AutomationDefinitionNotFoundException", "An Automation runbook with the name %s couldn't be found.", c.str("DocumentName"))
-	}
-	v, ok := d.version(c.str("DocumentVersion"))
-	if !ok {
-		return nil, failure(400, "AutomationDefinitionVersionNotFoundException", "An Automation runbook with the name %s and the version %s couldn't be found.", name, c.str("DocumentVersion"))
-	}
-	content, err := parseContent(v)
+	content, err := c.automationDocument(&a)
 	if err != nil {
-		return nil, failure(400, "InvalidAutomationExecutionParametersException", "%v", err)
+		return nil, err
 	}
-	bound, err := content.bind(textLists(c.in["Parameters"]))
-	if err != nil {
-		return nil, failure(400, "InvalidAutomationExecutionParametersException", "The parameters for %s don't fit: %v.", name, err)
+	if a.Many, err = c.many(); err != nil {
+		return nil, err
 	}
-	a := automation{ID: uuid(c.id("", 32)), Document: name, Version: strconv.Itoa(v.Number), Format: v.Format, Content: v.Content, Parameters: bound, Mode: cmp.Or(c.str("Mode"), "Auto"),
-		By: c.who.ARN, Key: c.request.AccessKeyID, Start: c.now, Progress: AutomationProgress{Status: "Pending"}}
+	if a.Parameters, err = content.bindFor(a.Many, textLists(c.in["Parameters"])); err != nil {
+		return nil, failure(400, "InvalidAutomationExecutionParametersException", "The parameters for %s don't fit: %v.", a.Document, err)
+	}
+	a.ID, a.Mode, a.By, a.Key, a.Start, a.Progress = uuid(c.id("", 32)), cmp.Or(c.str("Mode"), "Auto"), c.who.ARN, c.request.AccessKeyID, c.now, AutomationProgress{Status: "Pending"}
 	for _, s := range content.Steps {
-		a.Progress.Steps = append(a.Progress.Steps, AutomationStep{Name: s.Name, Action: s.Action, Status: "Pending"})
+		if a.Many == nil {
+			a.Progress.Steps = append(a.Progress.Steps, AutomationStep{Name: s.Name, Action: s.Action, Status: "Pending"})
+		}
 	}
 	if a.Tags, err = ssmTags(c.in["Tags"]); err != nil {
 		return nil, err
@@ -227,6 +245,27 @@ func startAutomation(c *call) (map[string]any, error) {
 		c.later = append(c.later, func() { engine.Start(e) })
 	}
 	return object{"AutomationExecutionId": a.ID}, nil
+}
+
+// automationDocument finds the document of an execution that is to start, unless it
+// is known already.
+func (c *call) automationDocument(a *automation) (documentContent, error) {
+	if a.Content == "" {
+		name, d, err := c.findDocument(c.str("DocumentName"), c.now)
+		if err != nil || d.Type != "Automation" {
+			return documentContent{}, failure(400, "AutomationDefinitionNotFoundException", "An Automation runbook with the name %s couldn't be found.", c.str("DocumentName"))
+		}
+		v, ok := d.version(c.str("DocumentVersion"))
+		if !ok {
+			return documentContent{}, failure(400, "AutomationDefinitionVersionNotFoundException", "An Automation runbook with the name %s and the version %s couldn't be found.", name, c.str("DocumentVersion"))
+		}
+		a.Document, a.Version, a.Format, a.Content = name, strconv.Itoa(v.Number), v.Format, v.Content
+	}
+	content, err := parseContent(documentVersion{Format: a.Format, Content: a.Content})
+	if err != nil {
+		err = failure(400, "InvalidAutomationExecutionParametersException", "%v", err)
+	}
+	return content, err
 }
 
 func (c *call) automation(at time.Time) (*record[automation], automation, error) {
@@ -241,6 +280,7 @@ func (a automation) summary() object {
 	p := a.Progress
 	out := object{"AutomationExecutionId": a.ID, "DocumentName": a.Document, "DocumentVersion": a.Version, "AutomationExecutionStatus": p.Status, "ExecutionStartTime": a.Start,
 		"ExecutedBy": a.By, "Mode": a.Mode, "Outputs": listsOut(p.Outputs), "Targets": []any{}, "ResolvedTargets": object{"ParameterValues": []any{}, "Truncated": false}}
+	a.Many.show(out)
 	if !a.End.IsZero() {
 		out["ExecutionEndTime"] = a.End
 	}
@@ -248,7 +288,7 @@ func (a automation) summary() object {
 	if i := slices.IndexFunc(p.Steps, func(s AutomationStep) bool { return s.Name == current }); i >= 0 {
 		out["CurrentAction"] = p.Steps[i].Action
 	}
-	return withTexts(out, map[string]string{"FailureMessage": p.FailureMessage, "CurrentStepName": current})
+	return withTexts(out, map[string]string{"FailureMessage": p.FailureMessage, "CurrentStepName": current, "ParentAutomationExecutionId": a.Parent, "Target": a.Target})
 }
 
 // stepID makes a step's id, which follows from the execution's and its own name.
@@ -278,6 +318,7 @@ func getAutomation(c *call) (map[string]any, error) {
 	}
 	out := a.summary()
 	out["StepExecutions"], out["StepExecutionsTruncated"], out["Parameters"], out["Variables"] = anys(a.steps()), false, listsOut(a.Parameters), listsOut(a.Progress.Variables)
+	a.Many.showAll(out, a.Progress)
 	return object{"AutomationExecution": out}, nil
 }
 
@@ -306,10 +347,12 @@ func describeAutomations(c *call) (map[string]any, error) {
 			case "CurrentAction":
 				return []string{current}, true
 			case "AutomationType":
-				return []string{"Local"}, true
+				return []string{a.kind()}, true
+			case "ParentExecutionId":
+				return []string{a.Parent}, true
 			case "TagKey":
 				return sorted(a.Tags), true
-			case "ParentExecutionId", "TargetResourceGroup", "AutomationSubtype", "OpsItemId":
+			case "TargetResourceGroup", "AutomationSubtype", "OpsItemId":
 				return nil, true
 			}
 			return nil, false
@@ -324,7 +367,7 @@ func describeAutomations(c *call) (map[string]any, error) {
 	newest(found, func(a automation) (time.Time, string) { return a.Start, a.ID })
 	return c.ssmPage("AutomationExecutionMetadataList", 50, mapped(found, func(a automation) any {
 		out := a.summary()
-		out["AutomationType"], out["LogFile"] = "Local", ""
+		out["AutomationType"], out["LogFile"] = a.kind(), ""
 		return out
 	}))
 }
@@ -426,8 +469,12 @@ func sendSignal(c *call) (map[string]any, error) {
 		return nil, wrong("it is %s.", a.Progress.Status)
 	case signal == "Approve" || signal == "Reject":
 		waits := func(s AutomationStep) bool { return s.Action == "aws:approve" && s.Status == "Waiting" }
-		if !slices.ContainsFunc(a.Progress.Steps, waits) {
+		i := slices.IndexFunc(a.Progress.Steps, waits)
+		if i < 0 {
 			return nil, wrong("no step waits for an approval.")
+		}
+		if may := a.Progress.Steps[i].Approvers; len(may) > 0 && !slices.ContainsFunc(may, c.who.is) {
+			return nil, wrong("%s is none of the approvers of the step %s.", c.who.ARN, a.Progress.Steps[i].Name)
 		}
 	case signal == "StartStep" || signal == "StopStep" || signal == "Resume":
 		if err := a.namesStep(payload); err != nil {
@@ -437,8 +484,8 @@ func sendSignal(c *call) (map[string]any, error) {
 	if c.engine == nil {
 		return nil, wrong("nothing runs it.")
 	}
-	engine, e := c.engine, c.execution(a)
-	c.later = append(c.later, func() { engine.Signal(e, signal, payload) })
+	engine, e, by := c.engine, c.execution(a), c.who.ARN
+	c.later = append(c.later, func() { engine.Signal(e, signal, by, payload) })
 	return object{}, nil
 }
 

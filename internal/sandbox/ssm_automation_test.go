@@ -17,7 +17,7 @@ type engine struct {
 }
 
 func (e *engine) Start(x *AutomationExecution) { e.started = x }
-func (e *engine) Signal(_ *AutomationExecution, signal string, payload map[string][]string) {
+func (e *engine) Signal(_ *AutomationExecution, signal, _ string, payload map[string][]string) {
 	e.heard = append(e.heard, signal+" "+strings.Join(payload["Comment"], ""))
 }
 func (e *engine) Stop(_ *AutomationExecution, how string) { e.heard = append(e.heard, how) }
@@ -53,7 +53,8 @@ func TestAnAutomationWithoutAnEngine(t *testing.T) {
 		"AutomationDefinitionNotFoundException":         {"DocumentName": "nobodys"},
 		"AutomationDefinitionVersionNotFoundException":  {"DocumentName": "fix", "DocumentVersion": "9"},
 		"InvalidAutomationExecutionParametersException": {"DocumentName": "fix", "Parameters": object{"VolumeId": ids("i-1")}},
-		"NotImplemented": {"DocumentName": "fix", "TargetParameterName": "VolumeId", "Targets": []any{object{"Key": "ParameterValues", "Values": ids("vol-1")}}},
+		"NotImplemented": {"DocumentName": "fix", "Parameters": object{"VolumeId": ids("vol-1")}, "TargetLocationsURL": "https://example.com/locations.json"},
+		"InvalidTarget":  {"DocumentName": "fix", "Targets": []any{object{"Key": "ParameterValues", "Values": ids("vol-1")}}},
 	} {
 		w.fails(code, "ssm", "StartAutomationExecution", in)
 	}

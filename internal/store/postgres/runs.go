@@ -35,15 +35,15 @@ func (s *Store) StartRun(ctx context.Context, r knowngood.Run, owner string, now
 // makes another run for the resource is waited for.
 const creating = `WITH l AS (
 	INSERT INTO locks (resource, run) SELECT $4, $1 WHERE NOT EXISTS (SELECT FROM runs WHERE id = $1) ON CONFLICT DO NOTHING RETURNING run
-) INSERT INTO runs (id, state, message, resource, plan, created, updated, wake, epoch, owner, expires, due, body)
-	SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12 FROM l`
+) INSERT INTO runs (id, state, message, resource, plan, created, updated, wake, epoch, owner, expires, due, body, parent)
+	SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13 FROM l`
 
 func create(ctx context.Context, q querier, r knowngood.Run, epoch int64, owner string, expires int64) error {
 	body, err := column.JSON(r)
 	if err != nil {
 		return err
 	}
-	made, err := q.Exec(ctx, creating, r.ID, r.State, r.Message, column.Key(r.Resource), r.PlanHash, micros(r.Created), micros(r.Updated), wakeMicros(r.Wake), epoch, owner, expires, body)
+	made, err := q.Exec(ctx, creating, r.ID, r.State, r.Message, column.Key(r.Resource), r.PlanHash, micros(r.Created), micros(r.Updated), wakeMicros(r.Wake), epoch, owner, expires, body, r.Parent)
 	if err == nil && made.RowsAffected() > 0 {
 		return nil
 	}
@@ -106,6 +106,9 @@ func (s *Store) Runs(ctx context.Context, q knowngood.RunQuery) ([]knowngood.Run
 	}
 	if q.PlanHash != "" {
 		add("plan = $%d", q.PlanHash)
+	}
+	if q.Parent != "" {
+		add("parent = $%d AND parent <> ''", q.Parent)
 	}
 	if !q.Before.IsZero() {
 		add("created < $%d", micros(q.Before))
@@ -250,8 +253,8 @@ func (s *Store) Entries(ctx context.Context, runID string) ([]knowngood.LogEntry
 	return bodies[knowngood.LogEntry](ctx, s.pool, "SELECT body FROM run_log WHERE run = $1 ORDER BY seq", runID)
 }
 
-// appending writes entries, the run's state, message and wake, and frees the
-// resource of a run that has ended: one statement, so one way to the server and
+// appending writes entries, the run's state, message and wake, and of a run that has
+// ended frees the resource and makes its parent due: one statement, so one way to the server and
 // one commit. It finds no row where the epoch is not the run's or the first entry
 // does not follow its last. A run for a finding has to tell it of its end, and keeps
 // its lease until then.
@@ -259,17 +262,20 @@ const appending = `WITH r AS (
 	UPDATE runs SET state = $4, message = $5, wake = $6, updated = coalesce($7, updated), last = last + cardinality($8::text[]),
 		owner = CASE WHEN $9 AND body->>'finding' IS NULL THEN '' ELSE owner END,
 		due = CASE WHEN $9 AND body->>'finding' IS NULL THEN NULL ELSE due END
-	WHERE id = $1 AND epoch = $2 AND ($3 = 0 OR last = $3 - 1) RETURNING id
+	WHERE id = $1 AND epoch = $2 AND ($3 = 0 OR last = $3 - 1) RETURNING id, parent
+), p AS (
+	UPDATE runs SET poked = true, due = CASE WHEN owner = '' THEN 0 ELSE due END FROM r
+	WHERE $9 AND r.parent <> '' AND runs.id = r.parent AND runs.state IN ('Pending', 'InProgress', 'Waiting') RETURNING runs.id, runs.owner
 ), l AS (
 	INSERT INTO run_log (run, seq, body) SELECT r.id, $3 + e.n - 1, e.body::json FROM r, unnest($8::text[]) WITH ORDINALITY AS e(body, n)
 ), f AS (
 	DELETE FROM locks USING r WHERE locks.run = r.id AND $9
-) SELECT count(*) FROM r`
+) SELECT count(*), coalesce(max(p.id), '') FROM r LEFT JOIN p ON p.owner = ''`
 
 // Append writes entries to a run's log, and its state, message and next wake,
 // in one transaction. The first entry's Seq must be the next one, and the epoch
 // the run's; else kind knowngood.Conflict, and nothing is written. A state that
-// is an end frees the run's resource.
+// is an end frees the run's resource, and makes the run that started it due.
 func (s *Store) Append(ctx context.Context, runID string, epoch int64, entries []knowngood.LogEntry, state knowngood.RunState, message string, wake *time.Time) error {
 	var first int64
 	var updated *int64
@@ -289,16 +295,23 @@ func (s *Store) Append(ctx context.Context, runID string, epoch int64, entries [
 		updated = &at
 	}
 	args := []any{runID, epoch, first, state, message, wakeMicros(wake), updated, texts, state.Ended()}
+	var n int
+	var parent string // that is due now
 	if wake == nil {
-		var n int
-		if err := s.pool.QueryRow(ctx, appending, args...).Scan(&n); err != nil || n > 0 {
+		if err := s.pool.QueryRow(ctx, appending, args...).Scan(&n, &parent); err != nil {
 			return err
 		}
-		return s.fenced(ctx, runID, epoch, first)
+		switch {
+		case n == 0:
+			return s.fenced(ctx, runID, epoch, first)
+		case parent != "":
+			// A crash here leaves the parent to the sweep.
+			return s.tx(ctx, func(tx pgx.Tx) error { return s.wake(ctx, tx, nil, parent) })
+		}
+		return nil
 	}
 	return s.tx(ctx, func(tx pgx.Tx) error {
-		var n int
-		if err := tx.QueryRow(ctx, appending, args...).Scan(&n); err != nil {
+		if err := tx.QueryRow(ctx, appending, args...).Scan(&n, &parent); err != nil {
 			return err
 		}
 		if n == 0 {

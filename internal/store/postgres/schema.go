@@ -183,4 +183,8 @@ CREATE TABLE workers (
 	until bigint NOT NULL,
 	body  json NOT NULL
 );
+`, `
+-- The run that started a run.
+ALTER TABLE runs ADD COLUMN parent text COLLATE "C" NOT NULL DEFAULT '';
+CREATE INDEX runs_parent ON runs (parent) WHERE parent <> '';
 `}

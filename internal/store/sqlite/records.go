@@ -69,7 +69,8 @@ func (s *Store) Plan(ctx context.Context, hash string) (json.RawMessage, error) 
 }
 
 // PutApproval records a person's decision on a plan. A later decision of the
-// same person takes the place of the earlier one. A run that waits for it is due.
+// same person takes the place of the earlier one. A run that waits for it is due, and so
+// are those that it started, and those that they started.
 func (s *Store) PutApproval(ctx context.Context, a knowngood.Approval) error {
 	body, err := column.JSON(a)
 	if err != nil {
@@ -80,9 +81,13 @@ func (s *Store) PutApproval(ctx context.Context, a knowngood.Approval) error {
 			a.PlanHash, a.By, micros(a.Time), body); err != nil {
 			return err
 		}
-		return poke(tx, "plan = ?", a.PlanHash)
+		return poke(tx, familyOf, a.PlanHash)
 	})
 }
+
+// familyOf are the runs of a plan, and those that came of them.
+const familyOf = `id IN (WITH RECURSIVE family(id) AS (SELECT id FROM runs WHERE plan = ?
+	UNION SELECT runs.id FROM runs JOIN family ON runs.parent = family.id AND runs.parent <> '') SELECT id FROM family)`
 
 // Approvals lists the decisions on a plan, the earliest first.
 func (s *Store) Approvals(ctx context.Context, planHash string) ([]knowngood.Approval, error) {

@@ -40,9 +40,9 @@ func (s *Store) create(ctx context.Context, r knowngood.Run, epoch int64, owner 
 		case err != nil && !errors.Is(err, sql.ErrNoRows):
 			return err
 		}
-		res, err := tx.Exec(`INSERT INTO runs (id, state, message, resource, plan, created, updated, wake, epoch, owner, expires, due, body)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?11, ?11, ?) ON CONFLICT DO NOTHING`,
-			r.ID, r.State, r.Message, column.Key(r.Resource), r.PlanHash, micros(r.Created), micros(r.Updated), wakeMicros(r.Wake), epoch, owner, expires, body)
+		res, err := tx.Exec(`INSERT INTO runs (id, state, message, resource, plan, created, updated, wake, epoch, owner, expires, due, body, parent)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?11, ?11, ?, ?) ON CONFLICT DO NOTHING`,
+			r.ID, r.State, r.Message, column.Key(r.Resource), r.PlanHash, micros(r.Created), micros(r.Updated), wakeMicros(r.Wake), epoch, owner, expires, body, r.Parent)
 		if err != nil {
 			return err
 		}
@@ -85,6 +85,9 @@ func (s *Store) Runs(ctx context.Context, q knowngood.RunQuery) ([]knowngood.Run
 	}
 	if q.PlanHash != "" {
 		add("plan = ?", q.PlanHash)
+	}
+	if q.Parent != "" {
+		add("parent = ? AND parent <> ''", q.Parent)
 	}
 	if !q.Before.IsZero() {
 		add("created < ?", micros(q.Before))
@@ -208,7 +211,7 @@ func (s *Store) Entries(ctx context.Context, runID string) ([]knowngood.LogEntry
 // Append writes entries to a run's log, and its state, message and next wake,
 // in one transaction. The first entry's Seq must be the next one, and the epoch
 // the run's; else kind knowngood.Conflict, and nothing is written. A state that
-// is an end frees the run's resource.
+// is an end frees the run's resource, and makes the run that started it due.
 func (s *Store) Append(ctx context.Context, runID string, epoch int64, entries []knowngood.LogEntry, state knowngood.RunState, message string, wake *time.Time) error {
 	return s.fenced(ctx, runID, epoch, func(tx *sql.Tx, last int64) error {
 		return appendEntries(tx, runID, last, entries, state, message, wake)
@@ -244,8 +247,10 @@ func appendEntries(tx *sql.Tx, runID string, last int64, entries []knowngood.Log
 	if _, err := tx.Exec("UPDATE runs SET owner = '', expires = 0, due = NULL WHERE id = ? AND json_extract(body, '$.finding') IS NULL", runID); err != nil {
 		return err
 	}
-	_, err := tx.Exec("DELETE FROM locks WHERE run = ?", runID)
-	return err
+	if _, err := tx.Exec("DELETE FROM locks WHERE run = ?", runID); err != nil {
+		return err
+	}
+	return poke(tx, "id = (SELECT parent FROM runs WHERE id = ? AND parent <> '')", runID)
 }
 
 // RequestCancel asks for a run's cancellation, beside whoever works on it. The

@@ -180,4 +180,8 @@ CREATE TABLE workers (
 	until INTEGER NOT NULL,
 	body  TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+`, `
+-- The run that started a run.
+ALTER TABLE runs ADD COLUMN parent TEXT NOT NULL DEFAULT '';
+CREATE INDEX runs_parent ON runs (parent) WHERE parent <> '';
 `}

@@ -256,6 +256,42 @@ func Work(t *testing.T, newDatabase func(t *testing.T) (open func() WorkStore)) 
 			must(t, s.PutWorker(t.Context(), a, start.Add(2*time.Minute)))
 			at(start, a) // b was forgotten
 		}},
+		{"a run is due when one that it started ends, and those at a decision on its plan", func(t *testing.T, open func() WorkStore) {
+			s := open()
+			ends := false
+			h := work(t, s, 1, nil, func(ctx context.Context, id string) error {
+				if id == "r3" && ends {
+					return step(ctx, s, id, knowngood.RunSuccess, nil)
+				}
+				return step(ctx, s, id, knowngood.RunWaiting, nil)
+			})
+			must(t, s.CreateRun(t.Context(), of("r1")))
+			h.next()
+			for id, parent := range map[string]string{"r2": "r1", "r3": "r2"} {
+				child := of(id)
+				child.Parent = parent
+				must(t, s.CreateRun(t.Context(), child))
+				if got := h.next(); got != id {
+					t.Errorf("%s", got)
+				}
+			}
+			h.quiet(200 * time.Millisecond)
+			ends = true
+			must(t, open().PutApproval(t.Context(), knowngood.Approval{PlanHash: "hash-of-r1", By: "ann", Approved: true, Time: start}))
+			looks := map[string]int{}
+			for range 4 { // each at the decision, and r2 again when r3 has ended
+				looks[h.next()]++
+			}
+			if looks["r1"] != 1 || looks["r2"] != 2 || looks["r3"] != 1 {
+				t.Errorf("%v", looks)
+			}
+			h.quiet(200 * time.Millisecond)
+			children, err := s.Runs(t.Context(), knowngood.RunQuery{Parent: "r2"})
+			must(t, err)
+			if len(children) != 1 || children[0].ID != "r3" || children[0].Parent != "r2" || children[0].State != knowngood.RunSuccess {
+				t.Errorf("%+v", children)
+			}
+		}},
 		{"what comes while somebody looks is looked at after that", func(t *testing.T, open func() WorkStore) {
 			s := open()
 			must(t, s.CreateRun(t.Context(), of("r1")))
