@@ -48,7 +48,7 @@ func TestOurPacksHold(t *testing.T) {
 	const key = "arn:aws:kms:eu-west-1:111122223333:key/0f3b8c1e-0000-4000-8000-000000000000"
 	asked := knowngood.Params{
 		"AccessLogBucket": "acme-logs", "FlowLogBucketArn": "arn:aws:s3:::acme-flows", "MonitoringRoleArn": "arn:aws:iam::111122223333:role/monitoring",
-		"TrailKmsKeyId": key, "TopicKmsKeyArn": key, "TableKmsKeyArn": key,
+		"MissingTags": `{"Owner":"nobody"}`, "TrailKmsKeyId": key, "TopicKmsKeyArn": key, "TableKmsKeyArn": key,
 	}
 	used := map[string]bool{}
 	for _, f := range packsForTest(t) {

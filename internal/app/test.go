@@ -53,6 +53,7 @@ type testResult struct {
 	file, name string
 	took       time.Duration
 	wrong      []string
+	skipped    string // what this machine lacks that it needs
 }
 
 func runTests(ctx context.Context, s Streams, o testOptions, args []string) error {
@@ -87,7 +88,7 @@ func runTestFiles(ctx context.Context, s Streams, o testOptions, files []string)
 		if err != nil {
 			return &knowngood.Error{Kind: knowngood.Invalid, Op: "read the tests", Err: err}
 		}
-		begun, bad, ran := time.Now(), 0, 0
+		begun, bad, ran, skipped := time.Now(), 0, 0, 0
 		for _, t := range f.Tests {
 			if !strings.Contains(t.Name, o.run) || o.of != nil && !o.of(f, file, t) {
 				continue
@@ -97,6 +98,9 @@ func runTestFiles(ctx context.Context, s Streams, o testOptions, files []string)
 				return err
 			}
 			ran++
+			if r.skipped != "" {
+				skipped++
+			}
 			results = append(results, r)
 			if len(r.wrong) > 0 {
 				bad++
@@ -112,7 +116,11 @@ func runTestFiles(ctx context.Context, s Streams, o testOptions, files []string)
 		case ran == 0:
 			word = "?   "
 		}
-		fmt.Fprintf(s.Out, "%s\t%s\t%s\t%.3fs\n", word, file, plural(ran, "test"), time.Since(begun).Seconds())
+		count := plural(ran, "test")
+		if skipped > 0 {
+			count += fmt.Sprintf(", %d skipped", skipped)
+		}
+		fmt.Fprintf(s.Out, "%s\t%s\t%s\t%.3fs\n", word, file, count, time.Since(begun).Seconds())
 	}
 	if o.junit != "" {
 		if err := writeJUnit(o.junit, results); err != nil {
@@ -170,6 +178,9 @@ func runTest(ctx context.Context, w io.Writer, o testOptions, f *trialFile, file
 	begun := time.Now()
 	r.wrong, err = t.perform(ctx, f.dir, state)
 	r.took = time.Since(begun)
+	if l := (lackingError{}); errors.As(err, &l) {
+		r.skipped, err = l.Error(), nil
+	}
 	if err := errors.Join(err, os.RemoveAll(state)); err != nil {
 		if ctx.Err() != nil {
 			return r, knowngood.E(knowngood.Interrupted, "test", "interrupted")
@@ -182,6 +193,8 @@ func runTest(ctx context.Context, w io.Writer, o testOptions, f *trialFile, file
 		for _, why := range r.wrong {
 			fmt.Fprintf(w, "    %s\n", why)
 		}
+	case r.skipped != "":
+		fmt.Fprintf(w, "--- SKIP: %s (%s)\n", t.Name, r.skipped)
 	case o.verbose:
 		fmt.Fprintf(w, "--- PASS: %s (%.2fs)\n", t.Name, r.took.Seconds())
 	}
@@ -198,6 +211,7 @@ type (
 		Name     string      `xml:"name,attr"`
 		Tests    int         `xml:"tests,attr"`
 		Failures int         `xml:"failures,attr"`
+		Skipped  int         `xml:"skipped,attr,omitempty"`
 		Time     string      `xml:"time,attr"`
 		Cases    []junitCase `xml:"testcase"`
 	}
@@ -206,6 +220,10 @@ type (
 		Name    string        `xml:"name,attr"`
 		Time    string        `xml:"time,attr"`
 		Failure *junitFailure `xml:"failure"`
+		Skipped *junitSkipped `xml:"skipped"`
+	}
+	junitSkipped struct {
+		Message string `xml:"message,attr"`
 	}
 	junitFailure struct {
 		Message string `xml:"message,attr"`
@@ -227,6 +245,10 @@ func writeJUnit(file string, results []testResult) error {
 		if len(r.wrong) > 0 {
 			suite.Failures++
 			c.Failure = &junitFailure{Message: r.wrong[0], Text: strings.Join(r.wrong, "\n")}
+		}
+		if r.skipped != "" {
+			suite.Skipped++
+			c.Skipped = &junitSkipped{Message: r.skipped}
 		}
 		suite.Cases = append(suite.Cases, c)
 	}

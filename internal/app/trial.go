@@ -48,6 +48,7 @@ type trialGiven struct {
 	Faults     []trialFault      `yaml:"faults"`
 	Stale      string            `yaml:"stale"`
 	Items      []trialItem       `yaml:"items"` // configuration items in place of an estate
+	Needs      []string          `yaml:"needs"` // without which the test is skipped
 
 	Webhooks map[string]trialAnswer `yaml:"webhooks"` // integrations, by name
 }
@@ -105,11 +106,14 @@ type trialOutcome struct {
 	Writes []string           `yaml:"writes"` // every write since the first step, in order
 	Made   []string           `yaml:"made"`   // calls that must be among those made
 	Never  []string           `yaml:"never"`  // calls that must not be
-	State  []struct {
+	// Invoked says how often Lambda functions were run since the first step.
+	Invoked map[string]int64 `yaml:"invoked"`
+	State   []struct {
 		Call  string         `yaml:"call"`
 		Input map[string]any `yaml:"input"`
 		Find  string         `yaml:"find"` // JMESPath into the answer
 		Is    any            `yaml:"is"`
+		Fails string         `yaml:"fails"` // the code of the error that the call must end with
 	} `yaml:"state"`
 
 	Webhooks []trialWebhook `yaml:"webhooks"` // that were invoked, in order
@@ -149,6 +153,11 @@ func (t *trial) problem() string {
 	if len(t.Given.Items) > 0 && (t.Given.Scenario != "" || len(t.Given.Calls) > 0) {
 		return "it has items and an estate; items stand in place of one"
 	}
+	for _, need := range t.Given.Needs {
+		if _, known := trialNeeds[need]; !known {
+			return fmt.Sprintf("it needs %q; expected %s", need, strings.Join(slices.Sorted(maps.Keys(trialNeeds)), " or "))
+		}
+	}
 	for i, s := range t.When {
 		set := 0
 		for _, is := range []bool{s.Scan, s.Fix != "", s.Plan != "", s.Run != "", s.Call != "", s.Wait != "", s.Event != nil} {
@@ -169,10 +178,27 @@ func (t *trial) problem() string {
 		}
 	}
 	o := t.Then
-	if len(o.Evaluations)+len(o.Findings)+len(o.Writes)+len(o.Made)+len(o.Never)+len(o.State)+len(o.Webhooks) == 0 && o.Open == nil && o.Run == "" && o.Error == "" {
+	if len(o.Evaluations)+len(o.Findings)+len(o.Writes)+len(o.Made)+len(o.Never)+len(o.Invoked)+len(o.State)+len(o.Webhooks) == 0 && o.Open == nil && o.Run == "" && o.Error == "" {
 		return "it asks for nothing, so it can't fail; then says what must be so"
 	}
 	return ""
+}
+
+// trialNeeds are what a test may need of this machine, with a script that has all
+// that it takes.
+var trialNeeds = map[string]string{"boto3": "import boto3", "python3": ""}
+
+// lackingError says what this machine lacks that a test needs.
+type lackingError struct{ error }
+
+// lacks says that the machine can't carry the trial out: a lackingError, or nil.
+func (s *stage) lacks(ctx context.Context) error {
+	for _, need := range s.Given.Needs {
+		if err := s.ses.scripts.runner.Lacks(ctx, "python3", trialNeeds[need]); err != nil {
+			return lackingError{err}
+		}
+	}
+	return nil
 }
 
 // stage is a trial under way, in a sandbox of its own.
@@ -183,10 +209,11 @@ type stage struct {
 	clock      *sandbox.ManualClock
 	ses        *session
 	g          *governance
-	everywhere *governances    // has g
-	answers    map[string]any  // of calls, by name
-	began      int             // calls before the first step
-	events     []sandbox.Event // that came about in this step
+	everywhere *governances     // has g
+	answers    map[string]any   // of calls, by name
+	began      int              // calls before the first step
+	ran        map[string]int64 // how often functions that are asked for were run before it
+	events     []sandbox.Event  // that came about in this step
 	report     *scanReport
 	plan       *knowngood.Plan // the last one
 	result     *remedy.Result
@@ -205,7 +232,7 @@ func (t trial) perform(ctx context.Context, dir, state string) (wrong []string, 
 }
 
 func (t trial) stage(dir string) *stage {
-	return &stage{trial: t, dir: dir, clock: sandbox.NewClock(trialTime), answers: map[string]any{}}
+	return &stage{trial: t, dir: dir, clock: sandbox.NewClock(trialTime), answers: map[string]any{}, ran: map[string]int64{}}
 }
 
 func (s *stage) perform(ctx context.Context, state string) (wrong []string, err error) {
@@ -213,7 +240,13 @@ func (s *stage) perform(ctx context.Context, state string) (wrong []string, err 
 		return nil, err
 	}
 	defer s.ses.store.Close()
+	if err := s.lacks(ctx); err != nil {
+		return nil, err
+	}
 	s.began = len(s.box.Calls())
+	for name := range s.Then.Invoked {
+		s.ran[name] = s.box.FunctionRuns(name)
+	}
 	for i, step := range s.When {
 		s.failed = nil
 		if err := s.take(ctx, step); err != nil {
@@ -254,6 +287,9 @@ func (s *stage) open(ctx context.Context, state string) error {
 		o.paths = append(o.paths, filepath.Join(s.dir, p))
 	}
 	for k, v := range s.Given.Parameters {
+		if v, err = s.text(v); err != nil {
+			return &knowngood.Error{Kind: knowngood.Invalid, Op: "test " + s.Name, Err: err}
+		}
 		o.params = append(o.params, k+"="+v)
 	}
 	s.ses.paced, s.ses.webhooks = false, s.webhooks // nothing leaves this process

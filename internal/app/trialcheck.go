@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -104,6 +106,11 @@ func (s *stage) checkCalls(add func(string, ...any)) {
 			add("%s was not called", name)
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.Then.Invoked)) {
+		if n := s.box.FunctionRuns(name) - s.ran[name]; n != s.Then.Invoked[name] {
+			add("the function %s was run %d times, want %d", name, n, s.Then.Invoked[name])
+		}
+	}
 	for _, name := range s.Then.Never {
 		if made[name] {
 			add("%s was called", name)
@@ -119,6 +126,15 @@ func (s *stage) checkState(ctx context.Context, add func(string, ...any)) error 
 	s.box.SetStale(0)
 	for _, q := range s.Then.State {
 		out, err := s.call(ctx, q.Call, q.Input)
+		var refused *awsapi.Error
+		switch {
+		case q.Fails == "":
+		case err == nil:
+			add("%s succeeds, want %s", q.Call, q.Fails)
+			continue
+		case errors.As(err, &refused) && refused.Code == q.Fails:
+			continue
+		}
 		if err != nil {
 			add("%s: %v", q.Call, err)
 			continue

@@ -126,7 +126,25 @@ func (r *Remediator) PlanFinding(ctx context.Context, place knowngood.Place, tas
 	if err != nil {
 		return nil, err
 	}
-	return r.Plan(ctx, place, book, c.Bind(f.Resource.ID), f.Resource, &f)
+	id := f.Resource.ID
+	if on := book.Entry.Resource; on != nil && on.ARN {
+		if id, err = r.arnOf(ctx, f); err != nil {
+			return nil, err
+		}
+	}
+	return r.Plan(ctx, place, book, c.Bind(id), f.Resource, &f)
+}
+
+// arnOf reads the ARN of the resource that was found.
+func (r *Remediator) arnOf(ctx context.Context, f knowngood.Finding) (string, error) {
+	item, err := r.Verifier.Reader.Read(ctx, f.Resource)
+	if err != nil {
+		return "", err
+	}
+	if item.ARN == "" {
+		return "", knowngood.E(knowngood.Refused, "plan finding "+f.ID, "the runbook takes an ARN, and of %s none is known", f.Resource.ID)
+	}
+	return item.ARN, nil
 }
 
 // documentName is the name of a document that is named by its ARN, or by its

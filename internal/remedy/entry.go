@@ -30,10 +30,13 @@ type Entry struct {
 }
 
 // ActsOn says which resource a runbook acts on: its type, and the parameter that
-// holds its id. A run that nothing was found for locks that resource by it.
+// holds its id. A run that nothing was found for locks that resource by it. ARN says
+// that the parameter takes the resource's ARN: where a remediation gives it the id of
+// what was found, as AWS Config does, the ARN takes its place.
 type ActsOn struct {
 	Type      string `yaml:"type"`
 	Parameter string `yaml:"parameter"`
+	ARN       bool   `yaml:"arn"`
 }
 
 // Downtime estimates for how long a resource is out of service: a range in

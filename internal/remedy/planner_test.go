@@ -26,6 +26,7 @@ type estate struct {
 	t       *testing.T
 	clock   *sandbox.ManualClock
 	catalog *awsapi.Catalog
+	scripts runbook.Scripts // nil: none can be run
 }
 
 func newEstate(t *testing.T) *estate {
@@ -39,7 +40,7 @@ func newEstate(t *testing.T) *estate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &estate{s, t, clock, catalog}
+	return &estate{s, t, clock, catalog, nil}
 }
 
 func (e *estate) do(service, operation string, in map[string]any) map[string]any {
@@ -136,7 +137,7 @@ func (e *estate) planAs(run, runbookName string, params knowngood.Params, resour
 func (e *estate) planBy(caller awsapi.Caller, run, runbookName string, params knowngood.Params, resource string) (*knowngood.Plan, error) {
 	e.t.Helper()
 	d, r := document(e.t, runbookName)
-	p := &Planner{Catalog: e.catalog, Operations: operations(e.t), Read: func(ctx context.Context, op *awsapi.Operation, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
+	p := &Planner{Catalog: e.catalog, Operations: operations(e.t), Scripts: e.scripts, Read: func(ctx context.Context, op *awsapi.Operation, in map[string]any, opts ...awsapi.CallOption) (map[string]any, error) {
 		return caller.Call(ctx, op.Service.Name, op.Name, in, opts...)
 	}}
 	return p.Plan(e.t.Context(), PlanRequest{

@@ -15,7 +15,7 @@ import (
 func (e *estate) executor(log runbook.RunLog) *Executor {
 	e.t.Helper()
 	table := operations(e.t)
-	return &Executor{Catalog: e.catalog, Operations: table, Caller: directly{e}, Log: log, Clock: e.clock,
+	return &Executor{Catalog: e.catalog, Operations: table, Caller: directly{e}, Log: log, Clock: e.clock, Effects: runbook.Effects{Scripts: e.scripts},
 		Settler: &Settler{Catalog: e.catalog, Operations: table, Clock: e.clock, Consistency: 30 * time.Second, Poll: 5 * time.Second}}
 }
 

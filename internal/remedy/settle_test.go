@@ -74,6 +74,10 @@ func TestSettlement(t *testing.T) {
 	if got := settle(prepared("CreateGp3Volume", "CreateVolume", map[string]any{"AvailabilityZone": "eu-west-1a"})); !got.Repeat {
 		t.Errorf("a volume with a client token: %+v", got)
 	}
+	function := runbook.IntentBody{Service: "lambda", Operation: "Invoke", Region: e.Region(), Input: map[string]any{"FunctionName": "f"}}
+	if got := settle(function); got.Repeat || got.Known || !strings.Contains(got.Reason, "nothing shows") {
+		t.Errorf("a function that may have run: %+v", got)
+	}
 	if got := settle(prepared("X", "CreateVpc", map[string]any{})); got.Repeat || got.Known || got.Reason == "" {
 		t.Errorf("an operation without an entry: %+v", got)
 	}

@@ -11,7 +11,9 @@ import (
 
 // lambdaState is what lambda has in one account and Region.
 type lambdaState struct {
-	Functions table[function] `json:"functions,omitempty"` // by name
+	Functions table[function]  `json:"functions,omitempty"` // by name
+	Answers   []FunctionAnswer `json:"answers,omitempty"`
+	Runs      map[string]int64 `json:"runs,omitempty"` // how often each was run, by name
 }
 
 type function struct {

@@ -11,7 +11,7 @@ import (
 )
 
 // Function is what a Lambda function does in the sandbox, which runs no code of
-// its own: HandleFunction says it. It may call the sandbox. An error is the
+// its own: HandleFunction or AddAnswer says it. It may call the sandbox. An error is the
 // function's own, as an exception that its code doesn't catch.
 type Function func(ctx context.Context, i Invocation) (answer []byte, err error)
 
@@ -59,7 +59,11 @@ func (c *call) invocation(name string, f function, payload []byte) (Function, In
 		c.state.Keys[id] = k
 		i.AccessKeyID, i.SecretAccessKey, i.SessionToken = id, k.Secret, k.Token
 	}
+	c.home().Lambda.ran(name)
 	run := c.functions[name]
+	if run == nil {
+		run = c.answers(name)
+	}
 	if run == nil {
 		run = echo
 	}

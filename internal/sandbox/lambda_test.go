@@ -212,3 +212,51 @@ func TestAFunctionUndoesWhatAnEventTells(t *testing.T) {
 		t.Errorf("%v", w.Deliveries())
 	}
 }
+
+// What a function does is said by its answers: the first that fits the payload
+// counts, its calls are made with the function's role, and all of it is in a
+// snapshot.
+func TestAFunctionsAnswers(t *testing.T) {
+	w := newWorld(t)
+	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
+	role := at(w.do("iam", "CreateRole", object{"RoleName": "fixer", "AssumeRolePolicyDocument": trust}), "Role.Arn")
+	w.do("iam", "PutRolePolicy", object{"RoleName": "fixer", "PolicyName": "p", "PolicyDocument": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sns:CreateTopic","Resource":"*"}]}`})
+	w.do("lambda", "CreateFunction", object{"FunctionName": "fix", "Runtime": "python3.13", "Handler": "f.f", "Role": role, "Code": object{"S3Bucket": "acme", "S3Key": "f"}})
+	w.clock.Advance(time.Minute)
+	for _, a := range []FunctionAnswer{
+		{Function: "fix", When: object{"detail": object{"kind": "make"}}, Calls: []FunctionCall{{"sns:CreateTopic", object{"Name": "{{payload.detail.name}}"}}}, Answer: object{"made": "{{payload.detail.name}}", "n": 1}},
+		{Function: "fix", When: object{"detail": object{"kind": "list"}}, Calls: []FunctionCall{{"sns:ListTopics", nil}}},
+		{Function: "fix", When: object{"n": 2}, Error: "{{payload.why}}"},
+	} {
+		if _, err := w.AddAnswer(a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	raw, err := w.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.Sandbox, err = Restore(Options{Catalog: w.catalog}, raw); err != nil {
+		t.Fatal(err)
+	}
+	for payload, want := range map[string]string{
+		`{"detail":{"kind":"make","name":"alerts","more":true}}`: `{"made":"alerts","n":1}`,
+		`{"detail":{"kind":"list"}}`:                             "is not authorized to perform",
+		`{"n":2,"why":"too late"}`:                               `"errorMessage":"too late"`,
+		`{"n":3}`:                                                "none of the function's answers fits",
+		`[1]`:                                                    "none of the function's answers fits",
+	} {
+		out := w.do("lambda", "Invoke", object{"FunctionName": "fix", "Payload": []byte(payload)})
+		if got, _ := out["Payload"].([]byte); !strings.Contains(string(got), want) || (out["FunctionError"] == nil) != strings.HasPrefix(want, `{"made`) {
+			t.Errorf("%s: %s, %v; want %s", payload, got, out["FunctionError"], want)
+		}
+	}
+	if topics := w.do("sns", "ListTopics", nil)["Topics"].([]any); len(topics) != 1 || w.FunctionRuns("fix") != 5 || w.FunctionRuns("other") != 0 {
+		t.Errorf("%d topics, run %d times", len(topics), w.FunctionRuns("fix"))
+	}
+	for _, wrong := range []FunctionAnswer{{}, {Function: "fix", Answer: 1, Error: "x"}, {Function: "fix", Calls: []FunctionCall{{"sns:NoSuch", nil}}}} {
+		if _, err := w.AddAnswer(wrong); err == nil {
+			t.Errorf("%+v was taken", wrong)
+		}
+	}
+}

@@ -78,13 +78,16 @@ func (s *scope) text(text string) (any, error) {
 // find follows a dotted path. A number is an index from 0; so is the number of a
 // repetition, but it starts again at the list's end; "any" chooses. A single name
 // that is no such number is left as the text has it: documents of SSM write their
-// parameters so.
+// parameters so. So is a path into a payload where there is none.
 func (s *scope) find(path, text string) (any, error) {
 	if !strings.Contains(path, ".") {
 		if i, ok := s.index[path]; ok {
 			return i, nil
 		}
 		return text, nil
+	}
+	if _, ok := s.answers[payloadName]; !ok && ofPayload(path) {
+		return text, nil // for the function that is given it
 	}
 	var at any = s.answers
 	for part := range strings.SplitSeq(path, ".") {

@@ -77,7 +77,10 @@ type Sandbox struct {
 	deliveries []Delivery
 	outcomes   outcomes
 	functions  map[string]Function // by name
-	judge      func(context.Context, RuleCheck) ([]Verdict, error)
+	// again is Call, for what functions do by their answers: through a variable,
+	// since the table of handlers can't refer to what refers to it.
+	again func(context.Context, Request) (map[string]any, error)
+	judge func(context.Context, RuleCheck) ([]Verdict, error)
 
 	documents fs.FS
 	runners   map[string]func(Command) Result // of Command documents, by name
@@ -178,6 +181,7 @@ func New(o Options) (*Sandbox, error) {
 	s := &Sandbox{program: o.Program, catalog: o.Catalog, clock: o.Clock, account: o.Account, region: o.Region, regions: o.Regions,
 		policies: map[string]*iampolicy.Policy{}, partitions: map[string]string{}, patterns: map[string]*eventpattern.Pattern{}, functions: map[string]Function{},
 		documents: o.Documents, runners: map[string]func(Command) Result{}}
+	s.again = s.Call
 	s.state = state{Seed: o.Seed, Accounts: map[string]*account{}, Buckets: map[string]*record[bucket]{}, Keys: map[string]accessKey{}}
 	for _, a := range append([]AccountOptions{{ID: o.Account}}, o.Accounts...) {
 		if err := s.addAccount(a.ID, a.Partition); err != nil {

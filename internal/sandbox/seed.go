@@ -7,16 +7,18 @@ import (
 )
 
 // What an estate holds that no call makes: metrics of AWS's own namespaces,
-// threats, vulnerabilities, and events of AWS's services. A scenario adds them with calls to the service
+// threats, vulnerabilities, events of AWS's services, and what a Lambda function does. A scenario adds them with calls to the service
 // "sandbox", the control API at /_knowngood/seed/, and a program with the
 // functions themselves.
 //
+//	sandbox:AddAnswer         FunctionAnswer
 //	sandbox:AddEvent          Event
 //	sandbox:AddHubFinding     a finding in ASFF
 //	sandbox:AddMetric         MetricPattern
 //	sandbox:AddThreat         Threat
 //	sandbox:AddVulnerability  Vulnerability
 var seeds = map[string]func(*Sandbox, []byte) (object, error){
+	"AddAnswer":        seed((*Sandbox).AddAnswer),
 	"AddEvent":         seed((*Sandbox).AddEvent),
 	"AddHubFinding":    seed((*Sandbox).AddHubFinding),
 	"AddMetric":        seed((*Sandbox).AddMetric),
