@@ -49,7 +49,7 @@ type automationRun struct {
 
 	mu        sync.Mutex // of what follows
 	running   bool
-	interrupt context.CancelFunc // of what sleeps
+	interrupt context.CancelFunc              // of what sleeps
 	again     bool                            // something came while it ran
 	decisions map[string][]knowngood.Approval // by step
 	approvers map[string][]string             // by step
