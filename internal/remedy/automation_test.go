@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/knowngood/knowngood"
 )
@@ -149,6 +150,7 @@ mainSteps:
 		t.Fatal(err)
 	}
 	l.do("ec2", "ModifyVolume", map[string]any{"VolumeId": volume, "VolumeType": "gp2"})
+	l.clock.Advance(time.Hour)
 	before := len(l.Calls())
 	if _, err := l.Apply(t.Context(), plan, nil, knowngood.Retry{}); knowngood.KindOf(err) != knowngood.Refused || !strings.Contains(err.Error(), "gp3") {
 		t.Fatalf("%v", err)
