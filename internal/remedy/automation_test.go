@@ -194,3 +194,42 @@ func TestAChildsPlanIsHeldToItsParents(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Who approves a plan relies on what it says of its children as well.
+func TestAPlanCantUnderstateWhatItsChildrenDo(t *testing.T) {
+	l := newLoop(t)
+	ids := l.volumes(2, "web")
+	dir := documents(t, map[string]string{"Many": manyRunbook(`TargetParameterName: VolumeId, Targets: [{Key: 'tag:team', Values: [web]}]`), "Tag": `
+schemaVersion: '0.3'
+parameters: {VolumeId: {type: String}}
+mainSteps: [{name: Drop, action: 'aws:executeAwsApi', inputs: {Service: ec2, Api: DeleteVolume, VolumeId: '{{ VolumeId }}'}}]
+`})
+	make := func() *knowngood.Plan {
+		plan, err := l.planFile(filepath.Join(dir, "Many.yaml"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return plan
+	}
+	plan := make()
+	if err := operations(t).CheckEffects(plan); err != nil || plan.Risk.Effect != knowngood.Irreversible {
+		t.Fatalf("%v, %s for %v", err, plan.Risk.Effect, ids)
+	}
+	for name, understate := range map[string]func(p, group, child *knowngood.Plan){
+		"the child's call": func(_, _, child *knowngood.Plan) { child.Parts[0].Calls[0].Effect = knowngood.Reversible },
+		"the child's risk": func(_, _, child *knowngood.Plan) { child.Risk.Effect = knowngood.Reversible },
+		"the group's risk": func(_, group, _ *knowngood.Plan) { group.Risk.Effect = knowngood.Reversible },
+		"the start":        func(p, _, _ *knowngood.Plan) { p.Parts[0].Calls[0].Effect = knowngood.Reversible },
+		"the plan's risk":  func(p, _, _ *knowngood.Plan) { p.Risk.Effect = knowngood.Reversible },
+		"which child it is": func(p, _, _ *knowngood.Plan) {
+			p.Parts[0].Calls[0].Child = "run-0"
+			p.Parts[0].Calls[0].Effect = knowngood.Reversible
+		},
+	} {
+		plan := make()
+		understate(plan, &plan.Children[0], &plan.Children[0].Children[1])
+		if err := operations(t).CheckEffects(plan); knowngood.KindOf(err) != knowngood.Refused {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -8,12 +8,32 @@ import (
 // approves a plan relies on that, and anybody can write a file. Kind Refused.
 func (o Operations) CheckEffects(p *knowngood.Plan) error {
 	calls := map[string]knowngood.Call{}
+	callsOf(p, calls)
+	return o.checkEffects("check the plan "+p.Hash[:min(12, len(p.Hash))], p, calls)
+}
+
+// callsOf collects the calls of a plan and of what it starts, by their ids.
+func callsOf(p *knowngood.Plan, into map[string]knowngood.Call) {
 	for _, part := range p.Parts {
 		for _, c := range part.Calls {
-			calls[c.ID] = c
+			into[c.ID] = c
 		}
 	}
-	op := "check the plan " + p.Hash[:min(12, len(p.Hash))]
+	for i := range p.Children {
+		callsOf(&p.Children[i], into)
+	}
+}
+
+func (o Operations) checkEffects(op string, p *knowngood.Plan, calls map[string]knowngood.Call) error {
+	is := risk(p)
+	for i := range p.Children {
+		if err := o.checkEffects(op, &p.Children[i], calls); err != nil {
+			return err
+		}
+		if p.Group != nil {
+			is = worse(is, p.Children[i].Risk)
+		}
+	}
 	for _, part := range p.Parts {
 		for _, c := range part.Calls {
 			if c.Class != knowngood.Write {
@@ -23,6 +43,9 @@ func (o Operations) CheckEffects(p *knowngood.Plan) error {
 			if row, known := o[c.Service+":"+c.Operation]; known {
 				effect = row.Effect
 			}
+			if child := childOf(p, c); child != nil {
+				effect = child.Risk.Effect
+			}
 			if effect == knowngood.Irreversible && o.undoes(c, calls) {
 				effect = knowngood.Reversible
 			}
@@ -31,8 +54,8 @@ func (o Operations) CheckEffects(p *knowngood.Plan) error {
 			}
 		}
 	}
-	if is := risk(p).Effect; p.Risk.Effect != is {
-		return knowngood.E(knowngood.Refused, op, "it says that it is %s, and it is %s", p.Risk.Effect, is).WithHint("make it again")
+	if p.Risk.Effect != is.Effect {
+		return knowngood.E(knowngood.Refused, op, "it says that it is %s, and it is %s", p.Risk.Effect, is.Effect).WithHint("make it again")
 	}
 	return nil
 }
