@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"github.com/knowngood/knowngood"
+	"github.com/knowngood/knowngood/internal/runbook"
 )
 
 // CheckEffects says whether a plan understates what its writes do, by the table: who
@@ -9,7 +10,7 @@ import (
 func (o Operations) CheckEffects(p *knowngood.Plan) error {
 	calls := map[string]knowngood.Call{}
 	callsOf(p, calls)
-	return o.checkEffects("check the plan "+p.Hash[:min(12, len(p.Hash))], p, calls)
+	return o.checkEffects("check the plan "+p.Hash[:min(12, len(p.Hash))], p, p.Documents, calls)
 }
 
 // callsOf collects the calls of a plan and of what it starts, by their ids.
@@ -24,10 +25,10 @@ func callsOf(p *knowngood.Plan, into map[string]knowngood.Call) {
 	}
 }
 
-func (o Operations) checkEffects(op string, p *knowngood.Plan, calls map[string]knowngood.Call) error {
+func (o Operations) checkEffects(op string, p *knowngood.Plan, documents map[string]string, calls map[string]knowngood.Call) error {
 	is := risk(p)
 	for i := range p.Children {
-		if err := o.checkEffects(op, &p.Children[i], calls); err != nil {
+		if err := o.checkEffects(op, &p.Children[i], documents, calls); err != nil {
 			return err
 		}
 		if p.Group != nil {
@@ -46,7 +47,7 @@ func (o Operations) checkEffects(op string, p *knowngood.Plan, calls map[string]
 			if child := childOf(p, c); child != nil {
 				effect = child.Risk.Effect
 			}
-			if effect == knowngood.Irreversible && o.undoes(c, calls) {
+			if effect == knowngood.Irreversible && (o.undoes(c, calls) || isNotice(p, documents, c)) {
 				effect = knowngood.Reversible
 			}
 			if severity[c.Effect] < severity[effect] || c.Effect == "" {
@@ -58,6 +59,23 @@ func (o Operations) checkEffects(op string, p *knowngood.Plan, calls map[string]
 		return knowngood.E(knowngood.Refused, op, "it says that it is %s, and it is %s", p.Risk.Effect, is.Effect).WithHint("make it again")
 	}
 	return nil
+}
+
+// isNotice says whether a planned call is one by which a step asks for a decision.
+func isNotice(p *knowngood.Plan, documents map[string]string, c knowngood.Call) bool {
+	if c.Service+":"+c.Operation != noticeCall {
+		return false
+	}
+	content := p.Document.Content
+	if content == "" { // a child's
+		content = documents[p.Document.SHA256]
+	}
+	d, err := runbook.Parse(p.Document.Name, []byte(content))
+	if err != nil {
+		return false
+	}
+	step, ok := d.Step(c.Step)
+	return ok && step.Action == "aws:approve"
 }
 
 // undoes is ownWork, of a planned call.

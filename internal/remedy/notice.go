@@ -7,6 +7,9 @@ import (
 	"github.com/knowngood/knowngood/internal/runbook"
 )
 
+// noticeCall is what tells the topic of an aws:approve step.
+const noticeCall = "sns:Publish"
+
 // decision plans an aws:approve or aws:pause step: that it is approved and, where
 // the document says, what is done if it isn't. The notice to its topic is a write
 // of the plan. A run that was approved before it came here makes none.
@@ -49,7 +52,7 @@ func answerCommand(runID string) string {
 func (h *held) notify(r runbook.ApproveRequest) (string, bool) {
 	planned := slices.ContainsFunc(h.plan.Parts, func(p knowngood.PlanPart) bool {
 		return slices.ContainsFunc(p.Calls, func(c knowngood.Call) bool {
-			return runbook.StepName(c.Step) == r.Step && c.Service == "sns" && c.Operation == "Publish"
+			return runbook.StepName(c.Step) == r.Step && c.Service+":"+c.Operation == noticeCall
 		})
 	})
 	return answerCommand(h.plan.RunID), planned
