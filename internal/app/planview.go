@@ -283,7 +283,7 @@ func (t *callTable) addChild(above string, p *knowngood.Plan) {
 		}
 		member := &p.Children[i]
 		if i == shownMembers {
-			t.rows = append(t.rows, []string{"", "", indented(above) + fmt.Sprintf("and %d more", len(p.Children)-i), "", "", ""})
+			t.rows = append(t.rows, []string{"", "", indented(above) + fmt.Sprintf("and %d more", len(p.Children)-i)})
 			break
 		}
 		number := above + fmt.Sprint(i+1)
@@ -292,7 +292,7 @@ func (t *callTable) addChild(above string, p *knowngood.Plan) {
 	}
 	t.addAll(p, above, p.Parts[0].Calls)
 	for _, part := range p.Parts[1:] {
-		t.rows = append(t.rows, []string{"", "", indented(above) + "only if " + conditions(part.When) + ": " + counts(part.Calls), "", "", ""})
+		t.rows = append(t.rows, []string{"", "", indented(above) + "only if " + conditions(part.When) + ": " + counts(part.Calls)})
 	}
 }
 

@@ -77,7 +77,10 @@ func listRuns(ctx context.Context, s Streams, o runsListOptions) error {
 	for i, r := range runs {
 		on := r.Resource.ID
 		if on == r.ID { // it acts on nothing by itself
-			on = "of " + r.Parent
+			on = ""
+		}
+		if r.Parent != "" {
+			on = strings.TrimSpace(on + " of " + r.Parent)
 		}
 		rows[i] = []string{r.ID, string(r.State), r.Created.Format(time.DateTime), on, r.Message}
 	}
