@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -84,9 +85,12 @@ func (k keptKind) find(c *call, ids ...string) ([]held[structure], error) {
 	return out, nil
 }
 
-// become changes members of a resource from a time on.
+// become changes members of a resource from a time on; nil takes one away.
 func become(r *record[structure], at time.Time, members structure) {
-	r.change(at, func(v *structure) { *v = v.with(members) })
+	r.change(at, func(v *structure) {
+		*v = v.with(members)
+		maps.DeleteFunc(*v, func(_ string, member any) bool { return member == nil })
+	})
 }
 
 // described is what a description has of an input: the members of the same name and

@@ -84,11 +84,39 @@ func TestRedshiftClusters(t *testing.T) {
 		"Clusters.0.PendingModifiedValues.PubliclyAccessible": false})
 	w.clock.Advance(redshiftChange)
 	w.expect("redshift", "DescribeClusters", dw, map[string]any{"Clusters.0.ClusterStatus": "available", "Clusters.0.PubliclyAccessible": false})
+	w.fails("InvalidParameterValue", "redshift", "ModifyCluster", object{"ClusterIdentifier": "dw", "AutomatedSnapshotRetentionPeriod": int64(0)})
 	w.fails("BucketNotFoundFault", "redshift", "EnableLogging", object{"ClusterIdentifier": "dw", "BucketName": "none"})
 	w.do("s3", "CreateBucket", object{"Bucket": "audit", "CreateBucketConfiguration": object{"LocationConstraint": "eu-west-1"}})
 	w.fails("InsufficientS3BucketPolicyFault", "redshift", "EnableLogging", object{"ClusterIdentifier": "dw", "BucketName": "audit"})
 	w.expect("redshift", "DescribeLoggingStatus", dw, map[string]any{"LoggingEnabled": false})
 	w.fails("ClusterNotFound", "redshift", "DescribeLoggingStatus", object{"ClusterIdentifier": "x"})
+}
+
+func TestRedshiftEncryption(t *testing.T) {
+	w := newWorld(t)
+	dw := object{"ClusterIdentifier": "dw"}
+	settle := func(in object) {
+		in["ClusterIdentifier"] = "dw"
+		w.do("redshift", "ModifyCluster", in)
+		w.clock.Advance(redshiftChange)
+	}
+	given := object{"ClusterIdentifier": "dw", "NodeType": "ra3.large", "MasterUsername": "m", "MasterUserPassword": "Secret-99", "Encrypted": false}
+	w.fails("InvalidParameterValue", "redshift", "CreateCluster", given)
+	delete(given, "Encrypted")
+	w.do("redshift", "CreateCluster", given)
+	w.clock.Advance(redshiftCreation)
+	w.expect("redshift", "DescribeClusters", dw, map[string]any{"Clusters.0.Encrypted": true, "Clusters.0.KmsKeyId": nil})
+	w.fails("InvalidParameterValue", "redshift", "ModifyCluster", object{"ClusterIdentifier": "dw", "KmsKeyId": "none"})
+	key := at(w.do("kms", "CreateKey", nil), "KeyMetadata.Arn")
+	settle(object{"KmsKeyId": last(key.(string))})
+	w.expect("redshift", "DescribeClusters", dw, map[string]any{"Clusters.0.Encrypted": true, "Clusters.0.KmsKeyId": key})
+	w.do("redshift", "ModifyCluster", object{"ClusterIdentifier": "dw", "Encrypted": false})
+	w.expect("redshift", "DescribeClusters", dw, map[string]any{"Clusters.0.Encrypted": true, "Clusters.0.PendingModifiedValues.EncryptionType": "None"})
+	w.clock.Advance(redshiftChange)
+	w.expect("redshift", "DescribeClusters", dw, map[string]any{"Clusters.0.Encrypted": false, "Clusters.0.KmsKeyId": nil})
+	settle(object{"Encrypted": true})
+	own := at(w.do("kms", "DescribeKey", object{"KeyId": "alias/aws/redshift"}), "KeyMetadata.Arn")
+	w.expect("redshift", "DescribeClusters", dw, map[string]any{"Clusters.0.Encrypted": true, "Clusters.0.KmsKeyId": own})
 }
 
 func TestDistributions(t *testing.T) {

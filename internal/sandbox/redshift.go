@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -32,10 +33,20 @@ func createRedshiftCluster(c *call) (map[string]any, error) {
 	case redshiftClusters.has(c, id):
 		return nil, failure(400, "ClusterAlreadyExists", "Cluster already exists")
 	}
-	v := structure{"AllowVersionUpgrade": true, "AutomatedSnapshotRetentionPeriod": int64(1), "ManualSnapshotRetentionPeriod": int64(-1), "PubliclyAccessible": false, "Encrypted": false,
+	v := structure{"AllowVersionUpgrade": true, "AutomatedSnapshotRetentionPeriod": int64(1), "ManualSnapshotRetentionPeriod": int64(-1), "PubliclyAccessible": false, "Encrypted": true,
 		"DBName": "dev", "NumberOfNodes": int64(1), "ClusterVersion": "1.0", "EnhancedVpcRouting": false, "PreferredMaintenanceWindow": "sun:05:00-sun:05:30"}.with(c.as("Cluster"))
 	if err := checkRedshift(v); err != nil {
 		return nil, err
+	}
+	if !v.bool("Encrypted") {
+		return nil, failure(400, "InvalidParameterValue", "Encryption can't be turned off for a new cluster.")
+	}
+	if key := v.str("KmsKeyId"); key != "" { // else a key of AWS's own, which no description names
+		arn, err := c.redshiftKey(key)
+		if err != nil {
+			return nil, err
+		}
+		v["KmsKeyId"] = arn
 	}
 	v = v.with(structure{"ClusterStatus": "creating", "ClusterAvailabilityStatus": "Modifying", "ClusterCreateTime": c.now, "PendingModifiedValues": object{}})
 	r := redshiftClusters.put(c, id, v)
@@ -48,9 +59,42 @@ func createRedshiftCluster(c *call) (map[string]any, error) {
 	return object{"Cluster": object(v)}, nil
 }
 
+// Source of the limits: Amazon Redshift API Reference, CreateCluster. Clusters of
+// nodes that keep their data apart can't be without automated snapshots.
 func checkRedshift(v structure) error {
-	if days := v.int("AutomatedSnapshotRetentionPeriod"); days < 0 || days > 35 {
-		return failure(400, "InvalidParameterValue", "Invalid value for AutomatedSnapshotRetentionPeriod: %d. It must be from 0 to 35.", days)
+	least := int64(0)
+	if node := v.str("NodeType"); strings.HasPrefix(node, "ra3.") || strings.HasPrefix(node, "rg.") {
+		least = 1
+	}
+	if days := v.int("AutomatedSnapshotRetentionPeriod"); days < least || days > 35 {
+		return failure(400, "InvalidParameterValue", "Invalid value for AutomatedSnapshotRetentionPeriod: %d. It must be from %d to 35.", days, least)
+	}
+	return nil
+}
+
+// redshiftKey gives the ARN of the key that a cluster is to be encrypted with; the
+// empty name is Redshift's default key in the account.
+func (c *call) redshiftKey(name string) (string, error) {
+	arn, err := c.serviceKey(name, "alias/aws/redshift")
+	if err != nil {
+		return "", failure(400, "InvalidParameterValue", "The KMS key %s can't be used: %v", name, err)
+	}
+	return arn, nil
+}
+
+// redshiftEncryption puts the key into a change of a cluster's encryption. A cluster that
+// is decrypted has none. Source: Amazon Redshift API Reference, ModifyCluster.
+func (c *call) redshiftEncryption(now, change structure) error {
+	on, given := change["Encrypted"].(bool)
+	switch {
+	case given && !on:
+		change["KmsKeyId"] = nil
+	case change.str("KmsKeyId") != "" || given && !now.bool("Encrypted"):
+		arn, err := c.redshiftKey(change.str("KmsKeyId"))
+		if err != nil {
+			return err
+		}
+		change["KmsKeyId"], change["Encrypted"] = arn, true
 	}
 	return nil
 }
@@ -75,8 +119,11 @@ func modifyRedshiftCluster(c *call) (map[string]any, error) {
 	if v.str("ClusterStatus") != "available" {
 		return nil, failure(400, "InvalidClusterState", "There is an operation running on the Cluster. Please try to modify it at a later time.")
 	}
-	atOnce, later := structure{}, structure{}
-	for name, value := range c.as("Cluster") {
+	change, atOnce, later := c.as("Cluster"), structure{}, structure{}
+	if err := c.redshiftEncryption(v, change); err != nil {
+		return nil, err
+	}
+	for name, value := range change {
 		switch {
 		case name == "ClusterIdentifier":
 		case slices.Contains(redshiftAtOnce, name):
@@ -91,6 +138,9 @@ func modifyRedshiftCluster(c *call) (map[string]any, error) {
 	become(r, c.now, atOnce)
 	if len(later) > 0 {
 		pending := described(c.operation.Output.Member("Cluster").Shape.Member("PendingModifiedValues").Shape, object(later))
+		if on, ok := later["Encrypted"].(bool); ok {
+			pending["EncryptionType"] = map[bool]string{true: "KMS", false: "None"}[on]
+		}
 		become(r, c.now, structure{"ClusterStatus": "modifying", "ClusterAvailabilityStatus": "Modifying", "PendingModifiedValues": object(pending)})
 		become(r, c.now.Add(redshiftChange), later.with(structure{"ClusterStatus": "available", "ClusterAvailabilityStatus": "Available", "PendingModifiedValues": object{}}))
 	}
