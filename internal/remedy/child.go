@@ -68,7 +68,7 @@ func documentsOf(plans []knowngood.Plan) map[string]bool {
 // settleChild is a copy of a planned child with what is known put in and other names.
 func settleChild(planned *knowngood.Plan, b bindings, names *strings.Replacer) (*knowngood.Plan, error) {
 	p := *planned
-	fill := func(template any) (any, error) { return bindKnown(renamed(template, names), b) }
+	fill := func(template any) (any, error) { return bindKnown(eachText(template, names.Replace), b) }
 	p.RunID, p.Resource.ID = names.Replace(p.RunID), names.Replace(p.Resource.ID)
 	params, err := fill(map[string]any(planned.Parameters))
 	if err != nil {
@@ -156,26 +156,6 @@ func renamer(names map[string]string) *strings.Replacer {
 		pairs = append(pairs, k, names[k])
 	}
 	return strings.NewReplacer(pairs...)
-}
-
-func renamed(v any, names *strings.Replacer) any {
-	switch v := v.(type) {
-	case string:
-		return names.Replace(v)
-	case []any:
-		out := make([]any, len(v))
-		for i, e := range v {
-			out[i] = renamed(e, names)
-		}
-		return out
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for k, e := range v {
-			out[k] = renamed(e, names)
-		}
-		return out
-	}
-	return v
 }
 
 // bindKnown replaces in a template the references to calls that have been made, and
