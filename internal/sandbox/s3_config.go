@@ -200,6 +200,11 @@ func putBucketLogging(c *call, b *bucket) error {
 	case len(objects(log["TargetGrants"])) > 0 && t.Ownership == ownerEnforced:
 		return failure(400, "InvalidArgument", "Target grants are not supported where the target bucket has the bucket owner enforced setting")
 	}
+	for _, g := range objects(log["TargetGrants"]) {
+		if err := checkGrantee(g); err != nil {
+			return err
+		}
+	}
 	b.set("LoggingEnabled", structure{"LoggingEnabled": log})
 	return nil
 }
