@@ -160,13 +160,7 @@ func publicTrials(t *testing.T, d *publicDocument, file string) {
 // loop may repeat any.
 func beyond(plan *knowngood.Plan, s *stage) (out []string) {
 	planned := map[string]bool{}
-	for _, part := range plan.Parts {
-		for _, c := range part.Calls {
-			if c.Class == knowngood.Write {
-				planned[c.Service+":"+c.Operation] = true
-			}
-		}
-	}
+	writesOf(plan, planned)
 	for _, c := range s.box.Calls()[s.began:] {
 		name := c.Service + ":" + c.Operation
 		if op, err := s.ses.catalog.Operation(c.Service, c.Operation); err == nil && op.ClassOf(c.Input) == awsapi.Write && !planned[name] {
@@ -174,6 +168,20 @@ func beyond(plan *knowngood.Plan, s *stage) (out []string) {
 		}
 	}
 	return out
+}
+
+// writesOf collects the writes of a plan and of the automations that it starts.
+func writesOf(plan *knowngood.Plan, into map[string]bool) {
+	for _, part := range plan.Parts {
+		for _, c := range part.Calls {
+			if c.Class == knowngood.Write {
+				into[c.Service+":"+c.Operation] = true
+			}
+		}
+	}
+	for i := range plan.Children {
+		writesOf(&plan.Children[i], into)
+	}
 }
 
 func tabulate(t *testing.T, results []*publicDocument) {
